@@ -1,0 +1,163 @@
+"""The configuration: one frozen object, made once per command or kernel.
+
+Precedence, lowest first: the defaults here, ``[tool.jupyter-mlops]`` in the project's
+``pyproject.toml``, the environment (``JUPYTER_MLOPS_<NAME>``; ``MLFLOW_TRACKING_URI`` for the
+tracking server, as MLflow itself reads it), then arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+from urllib.parse import urlsplit
+
+from .errors import UsageError
+
+__all__ = ["Config", "is_local_uri", "load_config"]
+
+_CAPTURE_LEVELS = ("minimal", "standard", "full")
+_LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost"}
+_LOCAL_SCHEMES = {"", "file", "sqlite"}
+# Bare words that MLflow resolves to a service of somebody else.
+_REMOTE_WORDS = {"databricks", "databricks-uc", "uc"}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What may be configured.
+
+    Attributes:
+        tracking_uri: MLflow tracking and registry URI; ``None`` means the project's own
+            ``.mlops/mlflow.db``.
+        experiment: MLflow experiment for runs that name none; ``None`` means the project's name.
+        capture: ``minimal`` (code, parameters, metrics, digests), ``standard`` or ``full``.
+        agent: whether a background agent may be started; without one, the next command delivers.
+        agent_idle: seconds without work after which the agent ends itself.
+        delivery_timeout: seconds to wait for a tracking server before giving up on one attempt.
+        model_size_limit: bytes; a larger model is named on the run but not kept.
+        serve_body_limit: bytes; the largest request body a deployment reads.
+        serve_row_limit: rows; the largest batch a deployment scores in one request.
+        serve_read_timeout: seconds within which a client must have sent its whole request.
+        serve_concurrency: requests in hand at once; more are answered 503.
+    """
+
+    tracking_uri: str | None = None
+    experiment: str | None = None
+    capture: str = "standard"
+    agent: bool = True
+    agent_idle: float = 600.0
+    delivery_timeout: float = 10.0
+    model_size_limit: int = 256 * 1024 * 1024
+    serve_body_limit: int = 16 * 1024 * 1024
+    serve_row_limit: int = 100_000
+    serve_read_timeout: float = 10.0
+    serve_concurrency: int = 64
+
+    def with_(self, **changes: Any) -> Config:
+        """Return a copy with ``changes`` (argument precedence: ``None`` leaves a value as it is).
+
+        Raises ``UsageError`` for an unknown name or a value of the wrong type.
+        """
+        return _apply(self, {k: v for k, v in changes.items() if v is not None}, "argument")
+
+
+def load_config(
+    root: Path | None = None, env: Mapping[str, str] | None = None, **arguments: Any
+) -> Config:
+    """Return the configuration for the project at ``root``.
+
+    Raises ``UsageError`` that names the source (file, variable or argument), the setting and what
+    was wrong with it.
+    """
+    env = os.environ if env is None else env
+    config = Config()
+    if root is not None:
+        config = _apply(config, _from_pyproject(root / "pyproject.toml"), "pyproject.toml")
+    found = {}
+    for field in fields(Config):
+        value = env.get(f"JUPYTER_MLOPS_{field.name.upper()}")
+        if value is not None and value != "":
+            found[field.name] = value
+    config = _apply(config, found, "environment")
+    if env.get("MLFLOW_TRACKING_URI") and "tracking_uri" not in found:
+        config = replace(config, tracking_uri=env["MLFLOW_TRACKING_URI"])
+    return config.with_(**arguments)
+
+
+def is_local_uri(uri: str) -> bool:
+    """Whether a tracking URI stays on this machine: a file, SQLite, or a loopback address."""
+    parts = urlsplit(uri)
+    if uri in _REMOTE_WORDS:
+        return False
+    if parts.scheme.split("+")[0] in _LOCAL_SCHEMES:
+        return True
+    return parts.scheme in {"http", "https"} and (parts.hostname or "") in _LOCAL_HOSTS
+
+
+def _from_pyproject(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+    if "jupyter-mlops" not in text:
+        return {}  # Not ours to complain about a file that does not speak of us.
+    try:
+        table = tomllib.loads(text).get("tool", {}).get("jupyter-mlops", {})
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
+    return {name.replace("-", "_"): value for name, value in table.items()}
+
+
+def _apply(config: Config, values: Mapping[str, Any], source: str) -> Config:
+    hints = get_type_hints(Config)
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in hints:
+            known = ", ".join(sorted(hints))
+            raise UsageError(
+                f"{source}: unknown setting {name!r}", hint=f"The settings are: {known}."
+            )
+        changes[name] = _convert(name, value, hints[name], source)
+    return replace(config, **changes)
+
+
+def _convert(name: str, value: Any, hint: Any, source: str) -> Any:
+    wanted = next((t for t in (get_args(hint) or (hint,)) if t is not type(None)), str)
+    try:
+        if wanted is bool:
+            result: Any = _to_bool(value)
+        elif wanted in (int, float) and not isinstance(value, bool):
+            result = wanted(value)
+        elif wanted is str and isinstance(value, str):
+            result = value
+        else:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"{source}: setting {name!r} must be {wanted.__name__}, not {value!r}"
+        ) from None
+    if name == "capture" and result not in _CAPTURE_LEVELS:
+        raise UsageError(
+            f"{source}: setting 'capture' must be one of {', '.join(_CAPTURE_LEVELS)}, "
+            f"not {value!r}"
+        )
+    if wanted in (int, float) and result <= 0:
+        raise UsageError(f"{source}: setting {name!r} must be positive, not {value!r}")
+    return result
+
+
+def _to_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in {"1", "true", "yes", "on"}:
+        return True
+    if word in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError(value)

@@ -1,0 +1,64 @@
+"""Bytes on their way to the tracking store, addressed by their BLAKE3 digest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from blake3 import blake3
+
+from ..errors import CorruptError, NotFoundError
+from .writer import sync_folder
+
+__all__ = ["BlobStore"]
+
+
+class BlobStore:
+    """``journal/blobs/<blake3>``: written whole and durable before a record names them."""
+
+    def __init__(self, journal: Path) -> None:
+        self.folder = journal / "blobs"
+
+    def put(self, data: bytes | memoryview) -> str:
+        """Store bytes durably; return their 64 hex digits.  The same bytes are stored once.
+
+        Raises ``OSError`` when the disk is full or not writable; nothing half-written is left.
+        """
+        digest = blake3(data).hexdigest()
+        path = self.folder / digest
+        if path.exists():
+            return digest
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = self.folder / f".{digest}.{os.getpid()}.tmp"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(self.folder)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """Return the bytes; ``NotFoundError`` if they are gone, ``CorruptError`` if they changed."""
+        try:
+            data = (self.folder / digest).read_bytes()
+        except FileNotFoundError:
+            raise NotFoundError(f"blob {digest[:12]} is not in {self.folder}") from None
+        if blake3(data).hexdigest() != digest:
+            raise CorruptError(f"blob {digest[:12]} in {self.folder} does not match its digest")
+        return data
+
+    def remove(self, digest: str) -> None:
+        """Forget a blob that has been delivered; removing it twice is no error."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.folder / digest).unlink()

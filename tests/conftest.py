@@ -1,0 +1,76 @@
+"""Fixtures for all tests: private folders, a fresh project, an initialised MLflow store to copy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_mlops.project import Project, open_project
+
+# Variables of the person's own set-up that would change what is tested.
+_FOREIGN = ("MLFLOW_", "JUPYTER_", "JPY_", "PAPERMILL_", "IPYTHONDIR")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_environment() -> Iterator[None]:
+    """Keep the person's Jupyter folders, configuration and running agents out of the tests."""
+    # A short path: Unix sockets live below it, and their paths are limited to 107 bytes.
+    home = Path(tempfile.mkdtemp(prefix="mlt"))
+    saved = dict(os.environ)
+    for name in list(os.environ):
+        if name.startswith(_FOREIGN):
+            del os.environ[name]
+    for name, folder in {
+        "JUPYTER_RUNTIME_DIR": "run",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_CONFIG_DIR": "config",
+        "IPYTHONDIR": "ipython",
+        "MPLCONFIGDIR": "mpl",
+    }.items():
+        (home / folder).mkdir(mode=0o700)
+        os.environ[name] = str(home / folder)
+    os.environ["JUPYTER_MLOPS_AGENT"] = "off"
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
+    os.environ["MPLBACKEND"] = "agg"
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A fresh project whose root is not the test's own temporary folder but one inside it."""
+    root = tmp_path / "proj"
+    root.mkdir()
+    (root / "pyproject.toml").write_text("")
+    return open_project(root)
+
+
+@pytest.fixture(scope="session")
+def mlflow_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An initialised, empty MLflow database: making one costs seconds, copying it none."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    code = (
+        "import sys, mlflow; "
+        "mlflow.MlflowClient('sqlite:///' + sys.argv[1]).search_experiments(max_results=1)"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(path)], check=True)
+    return path
+
+
+@pytest.fixture
+def mlflow_project(project: Project, mlflow_template: Path) -> Project:
+    """A fresh project with an initialised, empty MLflow store of its own."""
+    shutil.copy(mlflow_template, project.state / "mlflow.db")
+    return project

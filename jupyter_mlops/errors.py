@@ -17,6 +17,7 @@
     ├── GateRefusedError                     3  a gate said no
     ├── ReplayDiffersError                   4  a replay gave another result
     └── ServiceError (ConnectionError)       5  an outside service did not answer
+        └── AgentUnavailable                 5  the project's agent does not run or does not answer
 
 Each also derives from the builtin that callers already catch.  ``exit_code`` is what the command
 line returns; ``hint`` is the next action, in one sentence; ``fields`` are the same facts as data,
@@ -25,9 +26,11 @@ which the REST API returns beside the message.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 __all__ = [
+    "AgentUnavailable",
     "ConflictError",
     "CorruptError",
     "GateRefusedError",
@@ -66,7 +69,7 @@ class MlopsError(Exception):
         return self.message
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{"message", "reason", "hint", "exit_code", "fields"}`` for REST and ``--json``."""
+        """Return ``{"message", "reason", "hint", "exit_code", "fields"}`` (REST, ``--json``)."""
         return {
             "message": self.message,
             "reason": self.reason,
@@ -74,6 +77,20 @@ class MlopsError(Exception):
             "exit_code": self.exit_code,
             "fields": self.fields,
         }
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> MlopsError:
+        """Return the error that ``data`` is the ``to_dict()`` of: it keeps its class on a wire.
+
+        A reason that this version does not know becomes ``MlopsError`` itself.
+        """
+        fields = {
+            str(k): v
+            for k, v in dict(data.get("fields") or {}).items()
+            if k not in ("message", "hint")
+        }
+        kind = _by_reason(MlopsError).get(str(data.get("reason")), MlopsError)
+        return kind(str(data.get("message") or "unknown error"), hint=data.get("hint"), **fields)
 
 
 class UsageError(MlopsError, ValueError):
@@ -167,3 +184,17 @@ class ServiceError(MlopsError, ConnectionError):
 
     exit_code = 5
     reason = "service"
+
+
+class AgentUnavailable(ServiceError):
+    """The project's agent does not run, or does not answer."""
+
+    reason = "agent"
+
+
+def _by_reason(kind: type[MlopsError]) -> dict[str, type[MlopsError]]:
+    found = {kind.reason: kind}
+    for child in kind.__subclasses__():
+        if child.__module__ == __name__:
+            found |= _by_reason(child)
+    return found

@@ -61,3 +61,15 @@ def test_an_error_carries_fields_and_hint() -> None:
 def test_reasons_are_distinct() -> None:
     reasons = [error.reason for error in TREE]
     assert len(set(reasons)) == len(reasons)
+
+
+@pytest.mark.parametrize("error", TREE)
+def test_an_error_keeps_its_class_and_fields_on_a_wire(error: type[errors.MlopsError]) -> None:
+    sent = error("no such thing", hint="Do this.", gates=[{"name": "a"}])
+    received = errors.MlopsError.from_dict(sent.to_dict())
+    assert type(received) is error
+    assert received.to_dict() == sent.to_dict()
+
+
+def test_an_error_of_a_later_version_is_still_an_error() -> None:
+    assert type(errors.MlopsError.from_dict({"message": "x", "reason": "new"})) is errors.MlopsError

@@ -1,4 +1,4 @@
-"""``python -m jupyter_mlops`` is ``jupyter mlops``: for interpreters whose scripts are not on PATH."""
+"""``python -m jupyter_mlops`` is ``jupyter mlops``, also where its script is not on PATH."""
 
 from .cli.main import main
 

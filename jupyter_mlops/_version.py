@@ -9,7 +9,7 @@ __all__ = ["version"]
 
 @cache
 def version() -> str:
-    """Return the installed distribution's version, ``0.0.0`` in a checkout that is not installed."""
+    """Return the installed distribution's version, ``0.0.0`` if there is none."""
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 

@@ -177,8 +177,8 @@ def open_project(
 def file_lock(path: Path, *, timeout: float = 30.0) -> Iterator[None]:
     """Hold an exclusive advisory lock on ``path`` between processes.
 
-    Raises ``ProjectError`` when it is not free within ``timeout`` seconds.  The file stays: removing
-    it would let two holders lock two different files of the same name.
+    Raises ``ProjectError`` when it is not free within ``timeout`` seconds.  The file stays:
+    removing it would let two holders lock two different files of the same name.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:

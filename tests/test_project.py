@@ -77,7 +77,8 @@ def test_eight_processes_make_one_project(tmp_path: Path) -> None:
         "import sys; from jupyter_mlops.project import open_project; "
         "from jupyter_mlops.state import StateDB\n"
         "p = open_project(sys.argv[1])\n"
-        "with StateDB(p).write() as c: c.execute(\"INSERT INTO meta VALUES (?, '1')\", (sys.argv[2],))"
+        "with StateDB(p).write() as c:\n"
+        "    c.execute(\"INSERT INTO meta VALUES (?, '1')\", (sys.argv[2],))"
     )
     children = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(i)]) for i in range(8)
@@ -108,9 +109,12 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_lock_held_elsewhere_is_waited_for_then_named(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    with file_lock(path), pytest.raises(ProjectError, match="held by another process"):
-        with file_lock(path, timeout=0.05):
-            pass
+    with (
+        file_lock(path),
+        pytest.raises(ProjectError, match="held by another process"),
+        file_lock(path, timeout=0.05),
+    ):
+        pass
     with file_lock(path, timeout=0.05):
         pass
 

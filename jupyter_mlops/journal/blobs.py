@@ -49,7 +49,7 @@ class BlobStore:
         return digest
 
     def get(self, digest: str) -> bytes:
-        """Return the bytes; ``NotFoundError`` if they are gone, ``CorruptError`` if they changed."""
+        """Return the bytes; ``NotFoundError`` if gone, ``CorruptError`` if they changed."""
         try:
             data = (self.folder / digest).read_bytes()
         except FileNotFoundError:

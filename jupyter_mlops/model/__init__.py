@@ -1,0 +1,1 @@
+"""What the parts exchange: frozen dataclasses and the Protocols that services own."""

@@ -82,7 +82,7 @@ class SessionHeader(_Record):
 
 @dataclass(frozen=True, slots=True)
 class FileRecord(_Record):
-    """A file beside a run (an executed notebook, a figure): ``name`` in the run, bytes in a blob."""
+    """A file beside a run (a figure, an executed notebook): its name there, its bytes in a blob."""
 
     type: ClassVar[str] = "file"
     name: str
@@ -200,7 +200,7 @@ _TYPES: dict[str, type[_Record]] = {
 
 
 def record_from_dict(data: Mapping[str, Any]) -> _Record | None:
-    """Return the record that ``data`` is the wire form of, ``None`` for a type of a later version."""
+    """Return the record in ``data``, ``None`` if its type is of a later version."""
     kind = _TYPES.get(str(data.get("type")))
     return None if kind is None else kind.from_dict(data)
 

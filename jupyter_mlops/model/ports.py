@@ -26,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What a delivered run became: MLflow's run id, the versions made, what was left out and why."""
+    """What a delivered run became: MLflow's run id, versions made, what was left out and why."""
 
     mlflow_run_id: str
     versions: tuple[ModelVersion, ...] = ()
@@ -56,7 +56,7 @@ class TrackingBackend(Protocol):
         level: str,
         interpreter: str,
     ) -> Delivered:
-        """Store the run, idempotently: called twice with the same record it changes nothing more."""
+        """Store the run, idempotently: a second call with the same record changes nothing."""
 
     def register(self, name: str, mlflow_run_id: str, model: str | None, run_id: str | None) -> int:
         """Make a version of ``name`` from a run's stored model; return its number (idempotent)."""

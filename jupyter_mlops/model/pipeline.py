@@ -22,8 +22,11 @@ class Parameter:
 class Step:
     """One notebook of a pipeline.
 
-    ``inputs`` and ``outputs`` map a parameter of the step's notebook (whose value is a path) to
-    the file name that is handed over; ``timeout`` is in seconds.
+    ``outputs`` maps a parameter of the step's notebook (whose value is a path) to the name of the
+    file that the step writes there; ``inputs`` maps one to the ``step.parameter`` of an earlier
+    step whose file it reads.  ``retries`` is how often a failed attempt is repeated, ``timeout``
+    the seconds that one attempt may take; ``resources`` (``cpus``, ``gpus``, ``memory``) are what
+    an engine should reserve: a run on this machine reserves nothing.
     """
 
     name: str
@@ -33,11 +36,16 @@ class Step:
     outputs: dict[str, str] = field(default_factory=dict)
     retries: int = 0
     timeout: float | None = None
+    resources: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineModel:
-    """The model that a pipeline registers: ``output`` is ``step.parameter`` of a model file."""
+    """The model that a pipeline registers.
+
+    ``output`` is the ``step.parameter`` of a skops file, ``example`` that of a Parquet or npy file
+    with a few rows of input.
+    """
 
     name: str
     output: str
@@ -46,7 +54,10 @@ class PipelineModel:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A parsed and validated pipeline; ``folder`` is where it was read from."""
+    """A parsed and validated pipeline; ``folder`` is where it was read from.
+
+    ``metrics`` is the ``step.parameter`` of a JSON file: one object of metric names and numbers.
+    """
 
     name: str
     steps: tuple[Step, ...]

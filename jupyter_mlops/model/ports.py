@@ -89,7 +89,12 @@ class ModelCodec(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CellProgress:
-    """One cell of a headless run: ``state`` is ``started``, ``completed`` or ``failed``."""
+    """One code cell of a headless run: ``state`` is ``started``, ``completed`` or ``failed``.
+
+    ``index`` counts the code cells that run from 1 to ``total``, which is their number in
+    ``In [...]`` too; ``title`` is the first meaningful line of the source, ``output`` the last
+    lines of a failed cell's output.
+    """
 
     index: int
     total: int
@@ -103,8 +108,11 @@ class CellProgress:
 class ExecutionResult:
     """How a headless execution ended.
 
-    ``status`` is ``completed``, ``failed``, ``died`` or ``timeout``; ``error`` then holds
-    ``{"ename", "evalue", "cell", "line"}``.
+    ``status`` is ``completed``, ``failed``, ``died`` or ``timeout``; unless completed, ``error``
+    holds ``ename`` and ``evalue``, ``cell`` (the code cell's number as in ``CellProgress.index``),
+    ``cell_id`` and ``index`` (its place in the notebook that was given, from 0; ``None`` for the
+    injected parameters), ``lineno`` (from 1, in the cell) and ``line`` (its text) where they are
+    known, ``source``, ``traceback`` and ``output`` (text, the last lines before it ended).
     """
 
     status: str
@@ -128,4 +136,13 @@ class NotebookExecutor(Protocol):
         timeout: float | None = None,
         progress: Callable[[CellProgress], None] | None = None,
     ) -> ExecutionResult:
-        """Run it; a cell's failure is a result, not an exception."""
+        """Run ``notebook`` and write the executed one to ``output``; the input is not changed.
+
+        ``kernel`` names a kernelspec (``None``: the notebook's own), ``env`` is added to this
+        process's environment for the kernel alone, ``timeout`` is in seconds for the whole
+        notebook.  A cell's failure, the kernel's death and a timeout are results, and the partial
+        output is kept.  ``progress`` is called in the calling thread; what it raises, and
+        ``KeyboardInterrupt``, ends the kernel and its processes, keeps the partial output and is
+        raised.  Raises ``NotebookError`` for a file that is no notebook and ``UsageError`` for a
+        kernelspec that is not installed, both before anything is started or written.
+        """

@@ -57,22 +57,32 @@ _MIGRATIONS = (
     CREATE TABLE schedules (
         id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, cron TEXT NOT NULL, timezone TEXT NOT NULL,
         parameters TEXT NOT NULL, catch_up TEXT NOT NULL, overlap TEXT NOT NULL,
-        enabled INTEGER NOT NULL, created REAL NOT NULL, next_slot REAL
+        retries INTEGER NOT NULL, enabled INTEGER NOT NULL, created REAL NOT NULL,
+        next_slot REAL, removed REAL
     ) WITHOUT ROWID;
+    -- A slot is one moment at which a schedule is due; the primary key is what makes it fire once.
+    -- The columns from holder to host say which process has claimed it, under which epoch.
     CREATE TABLE slots (
-        schedule TEXT NOT NULL REFERENCES schedules (id) ON DELETE CASCADE, slot REAL NOT NULL,
-        state TEXT NOT NULL, epoch INTEGER NOT NULL DEFAULT 0, holder TEXT,
-        lease_expires REAL, pid INTEGER, pid_started REAL, boot_id TEXT,
+        schedule TEXT NOT NULL REFERENCES schedules (id), slot REAL NOT NULL,
+        kind TEXT NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL DEFAULT 0,
+        start_after REAL NOT NULL DEFAULT 0, epoch INTEGER NOT NULL DEFAULT 0, holder TEXT,
+        lease_expires REAL, pid INTEGER, pid_started REAL, boot_id TEXT, host TEXT,
         started REAL, ended REAL, exit_code INTEGER, run_id TEXT, detail TEXT,
         PRIMARY KEY (schedule, slot)
     ) WITHOUT ROWID;
     CREATE INDEX slots_state ON slots (state);
 
+    -- One row a model and selector; ``epoch`` grows with every child started, so that one that was
+    -- given up finds out.  ``machine``, pid, start time and boot id are the child's identity.
     CREATE TABLE deployments (
         id TEXT PRIMARY KEY, model TEXT NOT NULL, selector TEXT NOT NULL, version INTEGER NOT NULL,
-        host TEXT NOT NULL, port INTEGER NOT NULL, token TEXT NOT NULL, status TEXT NOT NULL,
-        error TEXT, pid INTEGER, pid_started REAL, boot_id TEXT, wanted INTEGER NOT NULL,
-        restarts INTEGER NOT NULL DEFAULT 0, created REAL NOT NULL, started REAL
+        digest TEXT NOT NULL, host TEXT NOT NULL, port INTEGER NOT NULL, token TEXT NOT NULL,
+        status TEXT NOT NULL, error TEXT, warnings TEXT NOT NULL DEFAULT '[]',
+        interpreter TEXT NOT NULL, machine TEXT, pid INTEGER, pid_started REAL, boot_id TEXT,
+        wanted INTEGER NOT NULL, epoch INTEGER NOT NULL DEFAULT 0,
+        restarts INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0,
+        next_start REAL NOT NULL DEFAULT 0, created REAL NOT NULL, started REAL,
+        UNIQUE (model, selector)
     ) WITHOUT ROWID;
     """,
 )

@@ -1,0 +1,31 @@
+"""Pipelines: their files, their parameters, and running them headless."""
+
+from .declared import DeclaredParameters, declared_parameters
+from .files import (
+    PIPELINE_FILE,
+    POLICY_FILE,
+    load_pipeline,
+    load_policy,
+    save_pipeline,
+    save_policy,
+)
+from .lookup import BrokenPipeline, find_pipeline, find_target, list_pipelines, scan_pipelines
+from .parameters import check_parameters, effective_parameters
+
+__all__ = [
+    "PIPELINE_FILE",
+    "POLICY_FILE",
+    "BrokenPipeline",
+    "DeclaredParameters",
+    "check_parameters",
+    "declared_parameters",
+    "effective_parameters",
+    "find_pipeline",
+    "find_target",
+    "list_pipelines",
+    "load_pipeline",
+    "load_policy",
+    "save_pipeline",
+    "save_policy",
+    "scan_pipelines",
+]

@@ -15,29 +15,54 @@ from .events import ModelRecord, RunRecord
 from .registry import ModelVersion, RegisteredModel, RunSummary
 
 __all__ = [
+    "BuiltModel",
     "CellProgress",
     "Delivered",
     "ExecutionResult",
     "ModelCodec",
     "NotebookExecutor",
+    "RunPage",
     "TrackingBackend",
 ]
 
 
 @dataclass(frozen=True, slots=True)
+class BuiltModel:
+    """An MLflow model folder made from a spooled model.
+
+    ``verified`` says how the stored file was compared with the model it was made from;
+    ``warnings`` are what the libraries said meanwhile.
+    """
+
+    folder: Path
+    class_name: str
+    verified: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
-    """What a delivered run became: MLflow's run id, versions made, what was left out and why."""
+    """What a delivered run became.
+
+    ``stored`` maps ``ModelRecord.name`` to the MLflow model id, ``left_out`` to the reason why a
+    model was not stored.  ``removed`` says that somebody had deleted the run in MLflow since: it
+    then stays deleted.
+    """
 
     mlflow_run_id: str
-    versions: tuple[ModelVersion, ...] = ()
-    stored: dict[str, str] = field(default_factory=dict)  # ModelRecord.name -> model uri
-    left_out: dict[str, str] = field(default_factory=dict)  # ModelRecord.name -> reason
+    experiment: str
+    stored: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    removed: bool = False
 
 
 class TrackingBackend(Protocol):
     """Runs and models on an MLflow tracking server or store.
 
-    Every method raises ``ServiceError`` when the server does not answer.
+    Every method raises ``ServiceError`` when the server does not answer, and ``UsageError`` when
+    it refuses what was asked.  All writing methods are idempotent: repeated with the same
+    arguments after any interruption they complete what is missing and add nothing twice.
     """
 
     uri: str
@@ -45,7 +70,7 @@ class TrackingBackend(Protocol):
     def check(self, timeout: float) -> None:
         """Make sure that the server answers within ``timeout`` seconds."""
 
-    def find_run(self, run_id: str) -> str | None:
+    def find_run(self, run_id: str, experiment: str | None = None) -> str | None:
         """MLflow's id of the run tagged ``mlops.run_id = run_id``, if it has been created."""
 
     def deliver(
@@ -53,25 +78,62 @@ class TrackingBackend(Protocol):
         run: RunRecord,
         *,
         read_blob: Callable[[str], bytes],
-        level: str,
-        interpreter: str,
+        build_model: Callable[[ModelRecord], BuiltModel],
+        full: bool,
+        guard: Callable[[], bool],
     ) -> Delivered:
-        """Store the run, idempotently: a second call with the same record changes nothing."""
+        """Store the run with its models and files; ``full=False`` leaves models and files away.
 
-    def register(self, name: str, mlflow_run_id: str, model: str | None, run_id: str | None) -> int:
-        """Make a version of ``name`` from a run's stored model; return its number (idempotent)."""
+        ``build_model`` raises ``MlopsError`` with the reason why a model cannot be stored.
+        ``guard`` tells whether the caller still may write; it is asked around what could make a
+        second copy, and ``ConflictError`` is raised when it says no.
+        """
+
+    def register(
+        self, name: str, mlflow_run_id: str, model: str | None = None
+    ) -> tuple[ModelVersion, bool]:
+        """Make a version of ``name`` from a run's stored model.
+
+        Returns the version and whether it is new.  ``model`` chooses by ``ModelRecord.name``;
+        ``UsageError`` when there are several and it is ``None``, ``NotFoundError`` when the run
+        has no such model.
+        """
+
+    def run(self, mlflow_run_id: str) -> RunSummary | None:
+        """One run as MLflow has it now; ``None`` if it is gone or deleted."""
+
+    def runs(self, experiments: Sequence[str] | None, since: float, limit: int) -> RunPage:
+        """Runs started at or after ``since``, newest first, and the ids of deleted ones.
+
+        ``experiments`` are names; ``None`` means all.  At most ``limit`` runs.
+        """
+
+    def delete_run(self, mlflow_run_id: str) -> None:
+        """Delete a run softly: MLflow keeps it, and can restore it."""
+
+    def models(self) -> Sequence[RegisteredModel]:
+        """All registered models with versions and aliases; metrics are left to the caller."""
+
+    def version(self, name: str, version: int) -> ModelVersion:
+        """One version as MLflow has it now, with its run's metrics; ``NotFoundError``."""
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """The aliases of a registered model as MLflow has them now; ``NotFoundError``."""
 
     def set_alias(self, name: str, alias: str, version: int | None) -> None:
         """Point ``alias`` at ``version``; ``None`` removes it."""
 
-    def models(self) -> Sequence[RegisteredModel]:
-        """All registered models with their versions, aliases and metrics."""
+    def download_model(self, name: str, version: int, target: Path) -> Path:
+        """A local folder with the version's MLflow model: its own, or ``target`` filled with it."""
 
-    def runs(self, limit: int) -> Sequence[RunSummary]:
-        """The newest runs of this project's experiments."""
 
-    def model_path(self, name: str, version: int) -> Path:
-        """A local folder that holds the version's MLflow model (``MLmodel`` and its files)."""
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Runs as read back; ``deleted`` are MLflow's ids, ``complete`` is false if ``limit`` cut."""
+
+    runs: tuple[RunSummary, ...]
+    deleted: frozenset[str] = frozenset()
+    complete: bool = True
 
 
 class ModelCodec(Protocol):
@@ -83,8 +145,19 @@ class ModelCodec(Protocol):
     def load(self, data: bytes) -> Any:
         """Load a skops file against our own allow-list, never the list inside it."""
 
-    def load_record(self, record: ModelRecord, data: bytes) -> tuple[Any, Any]:
-        """Return ``(model, example)`` of a spooled model whose signature has been verified."""
+    def trusted_types(self, data: bytes) -> tuple[str, ...]:
+        """The types in the file that skops does not trust by itself and our allow-list does.
+
+        Raises ``UntrustedError`` that names the others, ``CorruptError`` for what is no such file.
+        """
+
+    def load_record(
+        self, record: ModelRecord, data: bytes, example: bytes | None = None
+    ) -> tuple[Any, Any]:
+        """Return ``(model, example)`` of a spooled model whose signature has been verified.
+
+        ``example`` is the content of ``record.example_blob`` where there is one.
+        """
 
 
 @dataclass(frozen=True, slots=True)

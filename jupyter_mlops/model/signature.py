@@ -36,7 +36,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a model takes and returns: columns, or else tensors; both empty where it is not known."""
+    """What a model takes and returns: columns, or else tensors; empty where it is not known."""
 
     columns: tuple[Column, ...] = ()
     tensors: tuple[Tensor, ...] = ()

@@ -15,6 +15,8 @@ __all__ = ["load_port", "replaced_port"]
 
 _PORTS = {
     "tracking": "jupyter_mlops.integrations.mlflow_tracking:connect",
+    "tracking_store": "jupyter_mlops.integrations.mlflow_store:initialise",
+    "model_builder": "jupyter_mlops.integrations.mlflow_models:build_model",
     "codec": "jupyter_mlops.integrations.skops_codec:codec",
     "executor": "jupyter_mlops.integrations.papermill_executor:executor",
     "signature": "jupyter_mlops.integrations.mlflow_signature:read_signature",

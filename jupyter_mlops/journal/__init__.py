@@ -6,7 +6,7 @@
 
 from .blobs import BlobStore
 from .format import Damage, decode_line, encode_record, scan
-from .process import ProcessIdentity, boot_id, this_process
+from .process import ProcessIdentity, boot_id, process_identity, this_process
 from .reader import SessionFile, list_sessions, read_session
 from .signing import sign, verify
 from .writer import SessionJournal
@@ -21,6 +21,7 @@ __all__ = [
     "decode_line",
     "encode_record",
     "list_sessions",
+    "process_identity",
     "read_session",
     "scan",
     "sign",

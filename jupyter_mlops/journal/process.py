@@ -9,13 +9,20 @@ import os
 import socket
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
-__all__ = ["ProcessIdentity", "boot_id", "this_process"]
+__all__ = ["ProcessIdentity", "boot_id", "process_identity", "this_process"]
+
+_PROC = Path("/proc/self")
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """``started`` is in seconds since the epoch, as the operating system reports it."""
+    """``started`` is when the process began, to be compared, not shown.
+
+    On Linux it is in seconds since the boot: seconds since the epoch would move with every step of
+    the clock, and a live process would look like another one.  Elsewhere it is as psutil reports.
+    """
 
     host: str
     boot_id: str
@@ -38,6 +45,14 @@ def this_process() -> ProcessIdentity:
     return ProcessIdentity(socket.gethostname(), boot_id(), pid, _start_time(pid) or 0.0)
 
 
+def process_identity(pid: int) -> ProcessIdentity | None:
+    """Identity of a process of this machine, ``None`` when there is no live one of that pid."""
+    started = _start_time(pid)
+    return (
+        None if started is None else ProcessIdentity(socket.gethostname(), boot_id(), pid, started)
+    )
+
+
 @cache
 def boot_id() -> str:
     """The kernel's boot id on Linux; elsewhere the boot time in whole seconds."""
@@ -51,6 +66,17 @@ def boot_id() -> str:
 
 
 def _start_time(pid: int) -> float | None:
+    """When a live process began; ``None`` for none, and for a zombie that waits to be reaped."""
+    if _PROC.exists():
+        try:
+            stat = (_PROC.parent / str(pid) / "stat").read_bytes()
+        except OSError:
+            return None
+        # proc_pid_stat(5): the name, in parentheses, may itself hold spaces and parentheses.
+        fields = stat[stat.rindex(b")") + 2 :].split()
+        if fields[0] in (b"Z", b"X"):
+            return None
+        return int(fields[19]) / os.sysconf("SC_CLK_TCK")
     import psutil
 
     try:

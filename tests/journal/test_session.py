@@ -168,18 +168,19 @@ def test_a_dead_process_is_told_from_a_live_one() -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(60)"], stdout=subprocess.DEVNULL
     )
-    import psutil
-
-    from jupyter_mlops.journal import ProcessIdentity, boot_id
+    from jupyter_mlops.journal import ProcessIdentity, boot_id, process_identity
 
     me = this_process()
-    identity = ProcessIdentity(
-        me.host, boot_id(), child.pid, psutil.Process(child.pid).create_time()
-    )
+    assert process_identity(me.pid) == me
+    identity = process_identity(child.pid)
+    assert identity is not None
     assert identity.alive() is True
     child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert identity.alive() is False  # already as a zombie that nobody has waited for
     child.wait()
     assert identity.alive() is False
+    assert process_identity(child.pid) is None
     assert ProcessIdentity("elsewhere", boot_id(), 1, 0.0).alive() is None
     assert ProcessIdentity(me.host, "another boot", me.pid, me.started).alive() is False
 

@@ -1,0 +1,68 @@
+"""Asking the projects' agents, in threads of their own: what they do may take minutes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from ..capture import agent_client
+from ..config import Config
+from ..errors import AgentUnavailable
+from ..project import Project
+
+__all__ = ["Agents"]
+
+T = TypeVar("T")
+
+
+class Agents:
+    """The door to every project's agent; ``timeout`` is in seconds and holds for one operation."""
+
+    def __init__(self, timeout: float, threads: int = 8) -> None:
+        self.timeout = timeout
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="mlops-agent")
+
+    async def call(
+        self, project: Project, config: Config, op: str, arguments: dict[str, Any]
+    ) -> Any:
+        """Run ``op`` in the agent, started if need be; errors as ``agent_client.call_op``."""
+        await self.ensure(project, config)
+        return await self._run(
+            partial(agent_client.call_op, project, op, arguments, timeout=self.timeout)
+        )
+
+    async def ensure(self, project: Project, config: Config) -> None:
+        """Start the agent unless it runs; ``AgentUnavailable`` says why that cannot be."""
+        if not await self._run(partial(agent_client.ensure, project, config)):
+            raise AgentUnavailable(
+                f"the agent of {project.name} is turned off, and this needs it",
+                hint="Unset JUPYTER_MLOPS_AGENT (or agent in pyproject.toml) for the server, or "
+                "use the command line: jupyter mlops --help.",
+            )
+
+    async def wake(self, project: Project) -> None:
+        """Tell a running agent to look at the project's state now; none running is no error."""
+        try:
+            await self._run(partial(agent_client.call, project, "/v1/wake", {}, timeout=5.0))
+        except AgentUnavailable:
+            return
+
+    async def pid(self, project: Project) -> int | None:
+        """The process id of the agent that answers, ``None`` when none does."""
+        if not project.exists:
+            return None
+        try:
+            greeting = await self._run(partial(agent_client.hello, project, timeout=1.0))
+        except AgentUnavailable:
+            return None
+        return int(greeting["pid"])
+
+    def close(self) -> None:
+        """Take no more calls; those on their way end with their timeout."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)

@@ -1,0 +1,166 @@
+"""``status``, ``projects``, ``refresh`` and ``openapi.json``: the project as a whole."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from tornado import web
+
+from ... import tracking
+from ..._version import version
+from ...config import Config, is_local_uri, load_config
+from ...errors import AgentUnavailable, MlopsError, ProjectError, ServiceError
+from ...project import Project
+from ..answers import redact
+from ..openapi import document
+from ..paths import contents_path, display_path, find_projects
+from .base import MlopsHandler, authorized
+
+__all__ = ["ROUTES"]
+
+RESOURCE = "mlops:projects"
+
+
+class StatusHandler(MlopsHandler):
+    """The project of a path, its tracking store, what waits, and the agent."""
+
+    @web.authenticated
+    @authorized("read", RESOURCE)
+    async def get(self) -> None:
+        """Answer ``Status``."""
+        path = self.query("path").get("path", "")
+        try:
+            project = await self.project(path)
+        except ProjectError as error:
+            config = await self.read(load_config)
+            self.answer(self._nowhere(config, error))
+            return
+        config = await self.config_of(project)
+        pid = await self.mlops.agents.pid(project)
+        self.answer(
+            {
+                "version": version(),
+                "project": self._describe(project, path),
+                "problem": None,
+                "tracking": await self.read(partial(_tracking, project, config)),
+                "waiting": await self.read(partial(_waiting, project)),
+                "agent": {"running": pid is not None, "pid": pid, "enabled": config.agent},
+            }
+        )
+
+    def _describe(self, project: Project, path: str) -> dict[str, Any]:
+        inside = contents_path(self.root_folder, project.root)
+        return {
+            "name": project.name,
+            "root": display_path(project.root),
+            # A project above the server's root folder has no contents path: any inside it will do.
+            "path": path if inside is None else inside,
+            "exists": project.exists,
+            "key": project.key,
+        }
+
+    def _nowhere(self, config: Config, error: ProjectError) -> dict[str, Any]:
+        uri = config.tracking_uri or ""
+        return {
+            "version": version(),
+            "project": None,
+            "problem": _problem(error),
+            "tracking": {
+                "uri": redact(uri),
+                "local": is_local_uri(uri),
+                "level": config.capture,
+                "synced_at": None,
+                "error": None,
+            },
+            "waiting": 0,
+            "agent": {"running": False, "pid": None, "enabled": config.agent},
+        }
+
+
+class ProjectsHandler(MlopsHandler):
+    """The projects below the server's root folder."""
+
+    @web.authenticated
+    @authorized("read", RESOURCE)
+    async def get(self) -> None:
+        """Answer ``Projects``, nearest first."""
+        self.query("none")
+        root = self.root_folder
+        found = await self.read(
+            partial(
+                find_projects, root, depth=self.mlops.project_depth, limit=self.mlops.project_limit
+            )
+        )
+        self.answer(
+            {
+                "projects": [
+                    {"name": p.name, "path": contents_path(root, p.root) or "", "key": p.key}
+                    for p in found
+                ]
+            }
+        )
+
+
+class RefreshHandler(MlopsHandler):
+    """Delivering what waits, and reading the tracking store again."""
+
+    @web.authenticated
+    @authorized("execute", RESOURCE)
+    async def post(self) -> None:
+        """Answer ``Refreshed``; a tracking server that is down is an answer, not a failure."""
+        project = await self.project(self.body("Place")["path"])
+        config = await self.config_of(project)
+        if not project.exists and config.tracking_uri is None:
+            self.answer({"ok": True, "error": None})  # Nothing there, and nothing to make for it.
+            return
+        problem = None
+        try:
+            await self.agent(project, "refresh")
+        except AgentUnavailable:
+            raise
+        except ServiceError as error:
+            problem = _problem(error)
+        if problem is None:
+            problem = (await self.read(partial(_tracking, project, config)))["error"]
+        self.answer({"ok": problem is None, "error": problem})
+
+
+class OpenApiHandler(MlopsHandler):
+    """The description of this API."""
+
+    @web.authenticated
+    @authorized("read", "mlops:api")
+    async def get(self) -> None:
+        """Answer the OpenAPI document."""
+        self.query("none")
+        self.answer(document(self.base_url, version()))
+
+
+def _tracking(project: Project, config: Config) -> dict[str, Any]:
+    uri = tracking.tracking_uri(project, config)
+    state = tracking.sync_state(project) if project.exists else None
+    return {
+        "uri": redact(uri),
+        "local": is_local_uri(uri),
+        "level": tracking.capture_level(project, config),
+        "synced_at": None if state is None else state.at,
+        "error": None if state is None else state.error,
+    }
+
+
+def _waiting(project: Project) -> int:
+    return tracking.waiting(project) if project.exists else 0
+
+
+def _problem(error: MlopsError) -> dict[str, Any]:
+    hint = None if error.hint is None else redact(error.hint)
+    return {"message": redact(error.message), "hint": hint}
+
+
+ROUTES = [
+    (r"status", StatusHandler),
+    (r"projects", ProjectsHandler),
+    (r"refresh", RefreshHandler),
+    (r"openapi\.json", OpenApiHandler),
+]

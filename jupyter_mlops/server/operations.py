@@ -1,0 +1,115 @@
+"""Every operation of the REST API in one table: what it takes, answers and may do.
+
+The handlers take their schemas from here, the OpenAPI document is written from here, and a test
+walks the routes of a running server against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["OPERATIONS", "PREFIX", "Operation"]
+
+PREFIX = "mlops/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one route.
+
+    ``query`` and ``body`` are keys of ``schemas.QUERIES`` and ``schemas.BODIES``, ``answer`` of
+    ``schemas.COMPONENTS``; ``action`` and ``resource`` are what the authorizer is asked.
+    """
+
+    method: str
+    path: str
+    summary: str
+    action: str
+    resource: str
+    answer: str
+    query: str = "none"
+    body: str | None = None
+    status: int = 200
+    errors: tuple[int, ...] = ()
+    path_parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+_RUN_ID = {"run_id": {"type": "string", "pattern": "^[0-9A-Za-z]{1,64}$"}}
+_DEPLOYMENT_ID = {"deployment_id": {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"}}
+_JOB_ID = {"job_id": {"type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"}}
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "get", "status", "The project of a path, its tracking store and its agent",
+        "read", "mlops:projects", "Status", query="path", errors=(400,),
+    ),
+    Operation(
+        "get", "projects", "The projects below the server's root folder",
+        "read", "mlops:projects", "Projects",
+    ),
+    Operation(
+        "get", "models", "Registered models with their versions, newest first",
+        "read", "mlops:models", "Models", query="path", errors=(400,),
+    ),
+    Operation(
+        "get", "models/code", "Code that loads one model version",
+        "read", "mlops:models", "Code", query="code", errors=(400, 404),
+    ),
+    Operation(
+        "post", "models/versions", "Make a version of a registered model from a run's model",
+        "write", "mlops:models", "CreatedVersion", body="NewVersion", status=201,
+        errors=(400, 404, 409, 503),
+    ),
+    Operation(
+        "put", "models/aliases", "Point an alias at a version, if the gates agree",
+        "write", "mlops:models", "AliasChange", body="NewAlias", errors=(400, 404, 409, 503),
+    ),
+    Operation(
+        "post", "models/aliases/revert", "Take the last move of an alias back",
+        "write", "mlops:models", "AliasChange", body="RevertAlias", errors=(400, 404, 409, 503),
+    ),
+    Operation(
+        "get", "runs", "Runs, newest first, those that wait for delivery included",
+        "read", "mlops:runs", "Runs", query="runs", errors=(400,),
+    ),
+    Operation(
+        "get", "runs/{run_id}", "One run and the model versions made from it",
+        "read", "mlops:runs", "RunDetail", query="path", errors=(400, 404),
+        path_parameters=_RUN_ID,
+    ),
+    Operation(
+        "get", "pipelines", "The project's pipelines",
+        "read", "mlops:pipelines", "Pipelines", query="path", errors=(400,),
+    ),
+    Operation(
+        "get", "schedules", "Schedules with their next and last firing",
+        "read", "mlops:schedules", "Schedules", query="path", errors=(400,),
+    ),
+    Operation(
+        "get", "deployments", "What is deployed on this machine",
+        "read", "mlops:deployments", "Deployments", query="path", errors=(400,),
+    ),
+    Operation(
+        "post", "deployments/{deployment_id}/stop", "Stop a deployment",
+        "execute", "mlops:deployments", "StoppedDeployment", body="Place", errors=(400, 404, 409),
+        path_parameters=_DEPLOYMENT_ID,
+    ),
+    Operation(
+        "post", "promotions", "Turn a notebook into a pipeline, proven by replay",
+        "execute", "mlops:pipelines", "Job", body="NewPromotion", status=202,
+        errors=(400, 404, 409),
+    ),
+    Operation(
+        "get", "jobs/{job_id}", "How a job is doing",
+        "read", "mlops:jobs", "Job", errors=(404,), path_parameters=_JOB_ID,
+    ),
+    Operation(
+        "post", "refresh", "Deliver what waits and read the tracking store again",
+        "execute", "mlops:projects", "Refreshed", body="Place", errors=(400, 503),
+    ),
+    Operation(
+        "get", "openapi.json", "This document",
+        "read", "mlops:api", "Document",
+    ),
+)  # fmt: skip

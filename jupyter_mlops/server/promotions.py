@@ -1,0 +1,189 @@
+"""Promotions as jobs: child processes that this server starts, watches and ends with itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from logging import Logger
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConflictError, MlopsError, NotFoundError, RunError
+from ..model.ids import new_id
+from ..project import Project
+
+__all__ = ["Job", "Jobs"]
+
+_KEPT = 200  # jobs that have ended and can still be asked about
+_OUTPUT = 4 * 1024 * 1024  # bytes kept of what a child prints
+_STEPS = ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0))
+
+
+@dataclass(slots=True)
+class Job:
+    """A job: ``state`` is ``running``, ``done`` or ``failed``; ``error`` says why it failed."""
+
+    id: str
+    kind: str
+    project: Project
+    subject: Path
+    state: str = "running"
+    message: str = ""
+    result: dict[str, Any] | None = None
+    error: MlopsError | None = None
+
+
+class Jobs:
+    """The jobs of this server, in memory; ``limit`` run at once, four times as many may wait.
+
+    ``changed(job, action)`` is called in the event loop when a job is made, moves on, or ends.
+    """
+
+    def __init__(self, limit: int, changed: Callable[[Job, str], None], log: Logger) -> None:
+        self._limit = limit
+        self._changed = changed
+        self._log = log
+        self._slots = asyncio.Semaphore(limit)
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._closing = False
+
+    def promote(self, project: Project, notebook: Path, name: str | None) -> Job:
+        """Start promoting a notebook.
+
+        Raises ``ConflictError`` when this notebook is being promoted, or too many jobs wait.
+        """
+        for job_id in self._tasks:
+            if self._jobs[job_id].subject == notebook:
+                raise ConflictError(
+                    f"{notebook.name} is being promoted already", job=job_id, field="path"
+                )
+        if len(self._tasks) >= self._limit * 5:
+            raise ConflictError(
+                f"{len(self._tasks)} jobs are running or waiting already",
+                hint="Wait for one of them to end.",
+            )
+        job = Job(new_id(), "promotion", project, notebook, message="Waiting for another job.")
+        self._jobs[job.id] = job
+        command = [sys.executable, "-P", "-m", "jupyter_mlops", "promote", "--json"]
+        if name is not None:
+            command.append(f"--name={name}")
+        command += ["--", str(notebook)]
+        self._tasks[job.id] = asyncio.create_task(self._run(job, command))
+        self._changed(job, "created")
+        while len(self._jobs) > _KEPT + len(self._tasks):
+            oldest = next(key for key in self._jobs if key not in self._tasks)
+            del self._jobs[oldest]
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """The job; ``NotFoundError`` when this server knows no such job."""
+        try:
+            return self._jobs[job_id]
+        except KeyError:
+            raise NotFoundError(
+                f"there is no job {job_id}", hint="Jobs are forgotten when the server ends."
+            ) from None
+
+    async def close(self) -> None:
+        """End every job's process group, and wait until they have ended."""
+        self._closing = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, job: Job, command: list[str]) -> None:
+        try:
+            async with self._slots:
+                job.message = f"Promoting {job.subject.name}: replaying it in a fresh kernel."
+                self._changed(job, "updated")
+                await self._execute(job, command)
+        except asyncio.CancelledError:
+            job.state, job.error = "failed", RunError("the server ended before the job did")
+            raise
+        except MlopsError as error:
+            job.state, job.error = "failed", error
+        except Exception as error:
+            self._log.exception("jupyter_mlops: job %s failed", job.id)
+            job.state, job.error = "failed", RunError(f"the job failed: {type(error).__name__}")
+        finally:
+            if job.error is not None:
+                job.message = job.error.message
+            del self._tasks[job.id]
+            if not self._closing:
+                self._changed(job, "updated")
+
+    async def _execute(self, job: Job, command: list[str]) -> None:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                cwd=job.project.root,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=os.name != "nt",
+            )
+        except OSError as error:
+            raise RunError(f"the promotion could not be started: {error}") from error
+        try:
+            output, errors, _ = await asyncio.gather(
+                _drain(process.stdout), _drain(process.stderr), process.wait()
+            )
+        except BaseException:
+            await asyncio.shield(_end(process))
+            raise
+        _finish(job, process.returncode or 0, output, errors)
+
+
+def _finish(job: Job, code: int, output: bytes, errors: bytes) -> None:
+    try:
+        data = json.loads(output)
+    except ValueError:
+        data = {}
+    if not isinstance(data, dict):
+        data = {}
+    if code == 0:
+        job.state, job.result = "done", data
+        job.message = f"{job.subject.name} is now a pipeline, proven by replay."
+    elif isinstance(data.get("error"), dict):
+        raise MlopsError.from_dict(data["error"])
+    else:
+        said = errors.decode("utf-8", "replace").strip().splitlines()
+        how = f"with code {code}" if code >= 0 else f"by signal {-code}"
+        raise RunError(f"the promotion ended {how}: {said[-1] if said else 'no message'}")
+
+
+async def _drain(stream: asyncio.StreamReader | None) -> bytes:
+    kept = bytearray()
+    while stream is not None and (chunk := await stream.read(65536)):
+        kept += chunk[: max(0, _OUTPUT - len(kept))]
+    return bytes(kept)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End the process group: politely first, so that it cleans up what it had begun to write."""
+    for number, seconds in _STEPS:
+        _signal(process, number)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), seconds)
+            break
+    # Also where the leader has ended: what it started may be left.
+    _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+    await process.wait()
+
+
+def _signal(process: asyncio.subprocess.Process, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.name == "nt":
+            process.terminate()
+        else:
+            # The child leads a session of its own, so its group bears its number.
+            os.killpg(process.pid, number)

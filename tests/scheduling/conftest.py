@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_mlops.project import Project
+
+PIPELINE = """\
+version: 1
+name: flights
+kernelspec: python3
+parameters:
+  alpha:
+    type: number
+    default: 0.5
+  fail:
+    type: boolean
+    default: false
+steps:
+  - name: train
+    notebook: train.ipynb
+"""
+NOTEBOOK = """\
+{"cells": [
+  {"cell_type": "code", "id": "params", "metadata": {"tags": ["parameters"]},
+   "execution_count": null, "outputs": [], "source": "alpha = 0.5\\nfail = False"},
+  {"cell_type": "code", "id": "work", "metadata": {}, "execution_count": null, "outputs": [],
+   "source": "assert not fail\\nscore = alpha * 2\\nprint(score)"}],
+ "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+ "nbformat": 4, "nbformat_minor": 5}
+"""
+
+
+@pytest.fixture
+def pipeline(project: Project) -> str:
+    """A small real pipeline in the project; its name."""
+    folder = project.pipelines / "flights"
+    folder.mkdir(parents=True)
+    (folder / "pipeline.yaml").write_text(PIPELINE)
+    (folder / "train.ipynb").write_text(NOTEBOOK)
+    return "flights"

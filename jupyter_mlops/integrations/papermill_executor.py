@@ -45,6 +45,10 @@ def executor() -> PapermillExecutor:
 class PapermillExecutor:
     """Executes parameterized notebooks with papermill, each in a fresh kernel."""
 
+    def check(self, notebook: Path, *, kernel: str | None, parameters: bool = True) -> None:
+        """Raise what ``execute`` would raise for its input; start and write nothing."""
+        _resolve(notebook, kernel, parameters)
+
     def execute(
         self,
         notebook: Path,
@@ -58,12 +62,7 @@ class PapermillExecutor:
         progress: Callable[[CellProgress], None] | None = None,
     ) -> ExecutionResult:
         """Run it; see ``model.ports.NotebookExecutor.execute``."""
-        node = _read(notebook)
-        name = kernel or node.metadata.get("kernelspec", {}).get("name") or "python3"
-        spec = _kernelspec(name, notebook if kernel is None else None)
-        language = node.metadata.get("language_info", {}).get("name") or spec.language
-        if parameters:
-            _check_language(name, language, notebook)
+        node, name, spec, language = _resolve(notebook, kernel, bool(parameters))
         if not cwd.is_dir():
             raise UsageError(f"the working folder {cwd} does not exist")
         events: queue.SimpleQueue[CellProgress | None] = queue.SimpleQueue()
@@ -177,6 +176,17 @@ def _join(work: _Work, execution: Execution) -> None:
             work.join(1.0)
         except KeyboardInterrupt:  # a second one: no more patience
             execution.kill()
+
+
+def _resolve(notebook: Path, kernel: str | None, parameters: bool) -> tuple[Any, str, Any, str]:
+    """The notebook, the kernel's name and specification, and the language."""
+    node = _read(notebook)
+    name = kernel or node.metadata.get("kernelspec", {}).get("name") or "python3"
+    spec = _kernelspec(name, notebook if kernel is None else None)
+    language = node.metadata.get("language_info", {}).get("name") or spec.language
+    if parameters:
+        _check_language(name, language, notebook)
+    return node, name, spec, language
 
 
 def _read(path: Path) -> Any:

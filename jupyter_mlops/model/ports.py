@@ -164,9 +164,8 @@ class ModelCodec(Protocol):
 class CellProgress:
     """One code cell of a headless run: ``state`` is ``started``, ``completed`` or ``failed``.
 
-    ``index`` counts the code cells that run from 1 to ``total``, which is their number in
-    ``In [...]`` too; ``title`` is the first meaningful line of the source, ``output`` the last
-    lines of a failed cell's output.
+    ``index`` counts the code cells that run, from 0 (``In [1]``) to ``total - 1``; ``title`` is the
+    first meaningful line of the source, ``output`` the last lines of a failed cell's output.
     """
 
     index: int
@@ -182,7 +181,7 @@ class ExecutionResult:
     """How a headless execution ended.
 
     ``status`` is ``completed``, ``failed``, ``died`` or ``timeout``; unless completed, ``error``
-    holds ``ename`` and ``evalue``, ``cell`` (the code cell's number as in ``CellProgress.index``),
+    holds ``ename`` and ``evalue``, ``cell`` (the code cell's number as in ``In [...]``, from 1),
     ``cell_id`` and ``index`` (its place in the notebook that was given, from 0; ``None`` for the
     injected parameters), ``lineno`` (from 1, in the cell) and ``line`` (its text) where they are
     known, ``source``, ``traceback`` and ``output`` (text, the last lines before it ended).
@@ -196,6 +195,12 @@ class ExecutionResult:
 
 class NotebookExecutor(Protocol):
     """Executes one parameterized notebook in a fresh kernel."""
+
+    def check(self, notebook: Path, *, kernel: str | None, parameters: bool = True) -> None:
+        """Raise what ``execute`` would raise for its input; start and write nothing.
+
+        ``parameters`` says whether any will be given: not every language can take them.
+        """
 
     def execute(
         self,

@@ -47,8 +47,7 @@ def _parameter_problems(parameter: Parameter) -> Iterator[str]:
         except (re.error, OverflowError) as error:
             yield f"{where}.pattern: {show(pattern)} is not a regular expression: {error}"
             return
-    error = next(Draft202012Validator(parameter.schema).iter_errors(parameter.default), None)
-    if error is not None:
+    if not Draft202012Validator(parameter.schema).is_valid(parameter.default):
         wanted = expected(parameter.schema)
         yield f"{where}.default: expected {wanted}, got {show(parameter.default)}"
 

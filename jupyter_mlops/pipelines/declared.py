@@ -69,8 +69,11 @@ class DeclaredParameters:
 
 def read_notebook(path: Path) -> Any:
     """Return the notebook at ``path`` as nbformat 4.  Raises ``NotebookError`` if it is none."""
-    import nbformat
+    import warnings
 
+    import nbformat as formats
+
+    nbformat: Any = formats  # its functions are not typed
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -82,15 +85,15 @@ def read_notebook(path: Path) -> Any:
             f"{path} cannot be read: {error.strerror or error}", path=str(path)
         ) from error
     try:
-        node = nbformat.reads(text, as_version=4)
-        nbformat.validate(node)
-    except nbformat.ValidationError as error:
-        raise NotebookError(
-            f"{path} is not a valid notebook: {error.message}", path=str(path)
-        ) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of cells without an id, which older formats lack
+            node = nbformat.reads(text, as_version=4)
+            nbformat.validate(node)
     except Exception as error:  # whatever nbformat stumbles over in a file that is none
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise NotebookError(f"{path} is not a notebook: {reason}", path=str(path)) from error
+        reason = getattr(error, "message", None) or str(error) or type(error).__name__
+        raise NotebookError(
+            f"{path} is not a notebook: {str(reason).splitlines()[0]}", path=str(path)
+        ) from error
     return node
 
 

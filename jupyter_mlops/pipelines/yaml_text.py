@@ -88,9 +88,10 @@ def _loader() -> Any:
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
-                event = self.peek_event()
+                parser: Any = self  # PyYAML's stubs leave some methods untyped
+                mark = parser.peek_event().start_mark
                 raise yaml.composer.ComposerError(
-                    None, None, "aliases (*name) are not allowed", event.start_mark
+                    None, None, "aliases (*name) are not allowed", mark
                 )
             return super().compose_node(parent, index)
 

@@ -17,11 +17,9 @@ import nbformat
 import psutil
 import zmq
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_client.session import Session
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbclient.util import ensure_async
 from papermill.clientwrap import PapermillNotebookClient
-from traitlets import default
 
 from ..model.ports import CellProgress
 from .papermill_execution import Execution, kill_group
@@ -39,25 +37,8 @@ _START_ATTEMPTS = 3  # a port may be taken between its choice and its use
 _NOISE_TAIL = 4000  # bytes of the kernel's own stderr that explain a death
 
 
-class CellSession(Session):
-    """A message session that names the cell in each request, as JupyterLab does."""
-
-    cell_id: str | None = None
-
-    def msg(self, msg_type: str, content: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Build a message; a request to execute carries ``cellId`` in its metadata."""
-        message = super().msg(msg_type, content, *args, **kwargs)
-        if msg_type == "execute_request" and self.cell_id is not None:
-            message["metadata"]["cellId"] = self.cell_id
-        return message
-
-
 class Kernels(AsyncKernelManager):
-    """Kernel manager whose clients name their cells and never drop output, however fast it comes."""
-
-    @default("session")
-    def _session_default(self) -> Session:
-        return CellSession(parent=self)
+    """Kernel manager whose clients never drop output, however fast a cell prints."""
 
     def client(self, **kwargs: Any) -> Any:
         """A client whose sockets queue without limit: the default drops after 1,000 messages."""
@@ -260,7 +241,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             self._execution.kernel_pid = None
 
     def _execute(self, cell: Any, cell_index: int) -> None:
-        self.km.session.cell_id = cell.get("id")
+        # As JupyterLab does: who listens in the kernel knows which cell runs.
+        self.kc.session.metadata["cellId"] = cell.get("id")
 
     def _executed(self, cell: Any, cell_index: int, execute_reply: Any) -> None:
         payload = (execute_reply or {}).get("content", {}).get("payload", [])
@@ -283,6 +265,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         if number is None:
             return
         cell = self.nb.cells[index]
+        total = len(self._numbers)
         text = output_tail(cell) if state == "failed" else ""
         self._execution.emit(
             CellProgress(

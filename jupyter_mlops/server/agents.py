@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,10 +19,15 @@ T = TypeVar("T")
 
 
 class Agents:
-    """The door to every project's agent; ``timeout`` is in seconds and holds for one operation."""
+    """The door to every project's agent.
 
-    def __init__(self, timeout: float, threads: int = 8) -> None:
+    ``timeout`` is in seconds and holds for one operation; ``quick`` runs what is answered at once,
+    so that it does not wait behind operations.
+    """
+
+    def __init__(self, timeout: float, quick: Executor, threads: int = 8) -> None:
         self.timeout = timeout
+        self._quick = quick
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="mlops-agent")
 
     async def call(
@@ -46,7 +51,7 @@ class Agents:
     async def wake(self, project: Project) -> None:
         """Tell a running agent to look at the project's state now; none running is no error."""
         try:
-            await self._run(partial(agent_client.call, project, "/v1/wake", {}, timeout=5.0))
+            await self._soon(partial(agent_client.call, project, "/v1/wake", {}, timeout=5.0))
         except AgentUnavailable:
             return
 
@@ -55,7 +60,7 @@ class Agents:
         if not project.exists:
             return None
         try:
-            greeting = await self._run(partial(agent_client.hello, project, timeout=1.0))
+            greeting = await self._soon(partial(agent_client.hello, project, timeout=1.0))
         except AgentUnavailable:
             return None
         return int(greeting["pid"])
@@ -63,6 +68,9 @@ class Agents:
     def close(self) -> None:
         """Take no more calls; those on their way end with their timeout."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _soon(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._quick, function)
 
     async def _run(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)

@@ -71,7 +71,7 @@ class MlopsApp(ExtensionApp):
     def initialize_settings(self) -> None:
         """Make what the handlers use, and register the event."""
         self.readers = ThreadPoolExecutor(4, thread_name_prefix="mlops-read")
-        self.agents = Agents(self.agent_timeout)
+        self.agents = Agents(self.agent_timeout, self.readers)
         self.feed = ChangeFeed(self.emit, self.readers, self.log, self.poll_interval)
         self.jobs = Jobs(self.max_jobs, self._job_changed, self.log)
         self.events.register_event_schema(Path(__file__).parent / "events" / "change-v1.yaml")

@@ -17,10 +17,10 @@ _ERRORS = {
     409: "It exists already, or a gate refused (fields.gates).",
     503: "The agent or the tracking server did not answer.",
 }
-# What any route answers before it is reached.
 _ALWAYS = {
     "403": "No credentials, a foreign Host, no XSRF token, or not authorized.",
-    "500": "The server's own trouble, in words.",
+    "default": "Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 "
+    "where a notebook failed, 500 and 501 for the server's own trouble.",
 }
 
 

@@ -6,6 +6,7 @@ could lead out of that folder, in whatever spelling, is refused before anything 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,8 @@ def local_path(root: Path, path: str) -> Path:
     try:
         base = root.resolve()
         resolved = (base / path).resolve()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            resolved.lstat()
     except (OSError, RuntimeError, ValueError):
         # Too long, a loop of links, or characters that the file system cannot hold.
         raise _outside("cannot be a path here") from None

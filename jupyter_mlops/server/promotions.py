@@ -46,10 +46,17 @@ class Jobs:
     ``changed(job, action)`` is called in the event loop when a job is made, moves on, or ends.
     """
 
-    def __init__(self, limit: int, changed: Callable[[Job, str], None], log: Logger) -> None:
+    def __init__(
+        self,
+        limit: int,
+        changed: Callable[[Job, str], None],
+        log: Logger,
+        command: Callable[[Path, str | None], list[str]] | None = None,
+    ) -> None:
         self._limit = limit
         self._changed = changed
         self._log = log
+        self._command = command or _promote
         self._slots = asyncio.Semaphore(limit)
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -72,11 +79,7 @@ class Jobs:
             )
         job = Job(new_id(), "promotion", project, notebook, message="Waiting for another job.")
         self._jobs[job.id] = job
-        command = [sys.executable, "-P", "-m", "jupyter_mlops", "promote", "--json"]
-        if name is not None:
-            command.append(f"--name={name}")
-        command += ["--", str(notebook)]
-        self._tasks[job.id] = asyncio.create_task(self._run(job, command))
+        self._tasks[job.id] = asyncio.create_task(self._run(job, self._command(notebook, name)))
         self._changed(job, "created")
         while len(self._jobs) > _KEPT + len(self._tasks):
             oldest = next(key for key in self._jobs if key not in self._tasks)
@@ -141,6 +144,14 @@ class Jobs:
             await asyncio.shield(_end(process))
             raise
         _finish(job, process.returncode or 0, output, errors)
+
+
+def _promote(notebook: Path, name: str | None) -> list[str]:
+    # This server's interpreter; the notebook's kernelspec decides about its kernel.
+    command = [sys.executable, "-P", "-m", "jupyter_mlops", "promote", "--json"]
+    if name is not None:
+        command.append(f"--name={name}")
+    return [*command, "--", str(notebook)]
 
 
 def _finish(job: Job, code: int, output: bytes, errors: bytes) -> None:

@@ -222,7 +222,9 @@ COMPONENTS: dict[str, Schema] = BODIES | {
                         "model": TEXT | {"description": "The registered model it makes."},
                     }
                 )
-            )
+            ),
+            "broken": _list(_object({"name": STRING, "path": TEXT, "error": ref("Problem")}))
+            | {"description": "Pipelines whose files are not valid."},
         }
     ),
     "Schedules": _object(

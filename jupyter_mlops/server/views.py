@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import MlopsError
 from ..model.pipeline import Pipeline
 from ..model.registry import ModelVersion, RegisteredModel, RunSummary, key_metric
 from ..model.schedule import Schedule
@@ -15,13 +16,16 @@ from .paths import contents_path
 from .promotions import Job
 
 if TYPE_CHECKING:
+    from ..pipelines import BrokenPipeline
     from ..serving import Deployment
 
 __all__ = [
+    "broken_json",
     "deployment_json",
     "job_json",
     "model_json",
     "pipeline_json",
+    "problem_json",
     "run_detail_json",
     "run_json",
     "schedule_json",
@@ -32,7 +36,7 @@ __all__ = [
 def version_json(version: ModelVersion) -> dict[str, Any]:
     """A model version, with its address and the metric to show first."""
     key = key_metric(version.metrics)
-    return asdict(version) | {
+    return _fields(version) | {
         "uri": version.uri,
         "key_metric": None if key is None else {"name": key, "value": version.metrics[key]},
     }
@@ -50,7 +54,7 @@ def model_json(model: RegisteredModel) -> dict[str, Any]:
 
 def run_json(run: RunSummary) -> dict[str, Any]:
     """A run; ``duration`` is ``None`` while it runs."""
-    return asdict(run) | {
+    return _fields(run) | {
         "duration": None if run.ended is None else max(0.0, run.ended - run.started),
         "delivered": run.mlflow_run_id is not None,
     }
@@ -74,9 +78,24 @@ def pipeline_json(pipeline: Pipeline, root: Path) -> dict[str, Any]:
         "name": pipeline.name,
         "path": contents_path(root, Path(pipeline.folder)) if pipeline.folder else None,
         "description": pipeline.description,
-        "parameters": [asdict(parameter) for parameter in pipeline.parameters],
+        "parameters": [_fields(parameter) for parameter in pipeline.parameters],
         "model": None if pipeline.model is None else pipeline.model.name,
     }
+
+
+def broken_json(broken: BrokenPipeline, root: Path) -> dict[str, Any]:
+    """A pipeline whose file is not valid, and what is wrong with it."""
+    return {
+        "name": broken.name,
+        "path": contents_path(root, Path(broken.folder)),
+        "error": problem_json(broken.error),
+    }
+
+
+def problem_json(error: MlopsError) -> dict[str, Any]:
+    """What went wrong, for an answer that is none the less an answer."""
+    hint = None if error.hint is None else redact(error.hint)
+    return {"message": redact(error.message), "hint": hint}
 
 
 def schedule_json(schedule: Schedule) -> dict[str, Any]:
@@ -127,3 +146,8 @@ def job_json(job: Job, *secrets: str) -> dict[str, Any]:
             "error": None if job.error is None else error_json(job.error, *secrets),
         }
     }
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    # ``dataclasses.asdict`` copies deeply, which thousands of runs would feel.
+    return {field.name: getattr(value, field.name) for field in fields(value)}

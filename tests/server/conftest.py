@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from .contract import check_answer
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 API = "/mlops/api/v1/"
 BASE = "/base"
@@ -56,7 +58,10 @@ class Answer:
 
 @dataclass
 class Server:
-    """A running server; ``ask`` sends one request, with the token unless told otherwise."""
+    """A running server; ``ask`` sends one request, with the token unless told otherwise.
+
+    Every answer of the API is held against the OpenAPI document, whatever the test is about.
+    """
 
     process: subprocess.Popen[bytes]
     root: Path
@@ -79,7 +84,7 @@ class Server:
         prefix: str = API,
     ) -> Answer:
         """``body`` is sent as JSON, ``raw`` as it is; ``query`` is encoded unless it is a text."""
-        url = f"http://127.0.0.1:{self.port}{BASE}{prefix}{path}"
+        url = f"http://127.0.0.1:{self.port}{BASE}{prefix}{urllib.parse.quote(path)}"
         if query:
             url += "?" + (query if isinstance(query, str) else urllib.parse.urlencode(query))
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
@@ -91,17 +96,20 @@ class Server:
         for name, value in (headers or {}).items():
             request.add_header(name, value)
         try:
-            with self.opener.open(request, timeout=60) as response:
-                return Answer(response.status, response.headers, response.read().decode())
+            with self.opener.open(request, timeout=120) as response:
+                answer = Answer(response.status, response.headers, response.read().decode())
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, error.headers, error.read().decode())
+                answer = Answer(error.code, error.headers, error.read().decode())
+        if prefix == API and method != "HEAD":
+            check_answer(method, path, answer.status, answer.data)
+        return answer
 
-    def get(self, path: str, **query: str) -> Answer:
-        return self.ask("GET", path, query=query)
+    def get(self, route: str, /, **query: str) -> Answer:
+        return self.ask("GET", route, query=query)
 
-    def post(self, path: str, **body: Any) -> Answer:
-        return self.ask("POST", path, body)
+    def post(self, route: str, /, **body: Any) -> Answer:
+        return self.ask("POST", route, body)
 
     def asked(self) -> list[list[str]]:
         """What the authorizer was asked since the last call, about this extension."""

@@ -86,7 +86,7 @@ class MlopsHandler(APIHandler):
         there can be no project.
         """
         place = local_path(self.root_folder, path)
-        project = await self.read(partial(open_project, place, create=False))
+        project = await self.read(partial(_open, place))
         await self.mlops.feed.watch(project)
         return project
 
@@ -125,10 +125,11 @@ class MlopsHandler(APIHandler):
         config = await self.config_of(project)
         return await self.mlops.agents.call(project, config, op, arguments)
 
-    def answer(self, data: Any, status: int = 200) -> None:
-        """Finish with a JSON answer."""
+    async def answer(self, build: Callable[[], Any], status: int = 200) -> None:
+        """Finish with what ``build()`` returns, as JSON; both are done in a thread."""
+        text = await self.read(lambda: json.dumps(plain(build()), allow_nan=False))
         self.set_status(status)
-        self.finish(json.dumps(plain(data), allow_nan=False))
+        self.finish(text)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer ``{"message", "reason", "hint", "fields"}``, whatever went wrong."""
@@ -180,6 +181,18 @@ class MlopsHandler(APIHandler):
 
     def _secrets(self) -> list[str]:
         return [str(getattr(self.identity_provider, "token", "") or "")]
+
+
+def _open(place: Path) -> Project:
+    try:
+        return open_project(place, create=False)
+    except ProjectError:
+        raise
+    except OSError as error:
+        raise ProjectError(
+            f"{place} cannot be read: {error.strerror or error}",
+            hint="Make it readable for the user that runs the server.",
+        ) from error
 
 
 def notebook_path(root: Path, path: str) -> Path:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from tornado import web
 
 from ... import serving
+from ...project import Project
 from ..views import deployment_json
 from .base import MlopsHandler, authorized
 
@@ -23,10 +25,7 @@ class DeploymentsHandler(MlopsHandler):
     async def get(self) -> None:
         """Answer ``Deployments``; never with their tokens."""
         project = await self.project_or_none(self.query("path").get("path", ""))
-        found = (
-            [] if project is None else await self.read(partial(serving.list_deployments, project))
-        )
-        self.answer({"deployments": [deployment_json(d) for d in found]})
+        await self.answer(partial(_deployments, project))
 
 
 class StopHandler(MlopsHandler):
@@ -39,7 +38,12 @@ class StopHandler(MlopsHandler):
         project = await self.existing_project(self.body("Place")["path"])
         stopped = await self.read(partial(serving.stop_deployment, project, deployment_id))
         await self.mlops.agents.wake(project)
-        self.answer({"deployment": deployment_json(stopped)})
+        await self.answer(lambda: {"deployment": deployment_json(stopped)})
+
+
+def _deployments(project: Project | None) -> dict[str, Any]:
+    found = [] if project is None else serving.list_deployments(project)
+    return {"deployments": [deployment_json(deployment) for deployment in found]}
 
 
 ROUTES = [

@@ -23,7 +23,7 @@ class PromotionsHandler(MlopsHandler):
         notebook = await self.read(partial(notebook_path, self.root_folder, body["path"]))
         project = await self.existing_project(body["path"])
         job = self.mlops.jobs.promote(project, notebook, body.get("name"))
-        self.answer(job_json(job), status=202)
+        await self.answer(partial(job_json, job), status=202)
 
 
 class JobHandler(MlopsHandler):
@@ -34,7 +34,7 @@ class JobHandler(MlopsHandler):
     async def get(self, job_id: str) -> None:
         """Answer ``Job``."""
         self.query("none")
-        self.answer(job_json(self.mlops.jobs.get(job_id)))
+        await self.answer(partial(job_json, self.mlops.jobs.get(job_id)))
 
 
 ROUTES = [

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from tornado import web
 
 from ... import registry
 from ...model.registry import ModelSpec
+from ...project import Project
 from ..views import model_json
 from .base import MlopsHandler, authorized
 
@@ -24,8 +26,7 @@ class ModelsHandler(MlopsHandler):
     async def get(self) -> None:
         """Answer ``Models``."""
         project = await self.project_or_none(self.query("path").get("path", ""))
-        models = [] if project is None else await self.read(partial(registry.list_models, project))
-        self.answer({"models": [model_json(model) for model in models]})
+        await self.answer(partial(_models, project))
 
 
 class CodeHandler(MlopsHandler):
@@ -38,8 +39,7 @@ class CodeHandler(MlopsHandler):
         query = self.query("code")
         project = await self.existing_project(query.get("path", ""))
         spec = ModelSpec(query["name"], version=query["version"])
-        version = await self.read(partial(registry.get_version, project, spec))
-        self.answer({"code": registry.load_code(project, version), "language": "python"})
+        await self.answer(partial(_code, project, spec))
 
 
 class VersionsHandler(MlopsHandler):
@@ -53,7 +53,7 @@ class VersionsHandler(MlopsHandler):
         project = await self.existing_project(body.pop("path"))
         body["run"] = body.pop("run_id")
         version = await self.agent(project, "register", **body)
-        self.answer({"version": version}, status=201)
+        await self.answer(lambda: {"version": version}, status=201)
 
 
 class AliasesHandler(MlopsHandler):
@@ -66,7 +66,7 @@ class AliasesHandler(MlopsHandler):
         body = self.body("NewAlias")
         project = await self.existing_project(body.pop("path"))
         change = await self.agent(project, "set_alias", **body, by=self.current_user.username)
-        self.answer(change)
+        await self.answer(lambda: change)
 
 
 class RevertHandler(MlopsHandler):
@@ -78,7 +78,18 @@ class RevertHandler(MlopsHandler):
         """Answer ``AliasChange``."""
         body = self.body("RevertAlias")
         project = await self.existing_project(body.pop("path"))
-        self.answer(await self.agent(project, "revert_alias", **body))
+        change = await self.agent(project, "revert_alias", **body)
+        await self.answer(lambda: change)
+
+
+def _models(project: Project | None) -> dict[str, Any]:
+    models = [] if project is None else registry.list_models(project)
+    return {"models": [model_json(model) for model in models]}
+
+
+def _code(project: Project, spec: ModelSpec) -> dict[str, Any]:
+    version = registry.get_version(project, spec)
+    return {"code": registry.load_code(project, version), "language": "python"}
 
 
 ROUTES = [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from tornado import web
 
 from ... import registry, tracking
+from ...project import Project
 from ..views import run_detail_json, run_json
 from .base import MlopsHandler, authorized
 
@@ -24,12 +26,7 @@ class RunsHandler(MlopsHandler):
         """Answer ``Runs``."""
         query = self.query("runs")
         project = await self.project_or_none(query.get("path", ""))
-        runs = (
-            []
-            if project is None
-            else await self.read(partial(tracking.list_runs, project, query.get("limit", 50)))
-        )
-        self.answer({"runs": [run_json(run) for run in runs]})
+        await self.answer(partial(_runs, project, query.get("limit", 50)))
 
 
 class RunHandler(MlopsHandler):
@@ -40,9 +37,16 @@ class RunHandler(MlopsHandler):
     async def get(self, run_id: str) -> None:
         """Answer ``RunDetail``."""
         project = await self.existing_project(self.query("path").get("path", ""))
-        run = await self.read(partial(tracking.find_run, project, run_id))
-        models = await self.read(partial(registry.list_models, project))
-        self.answer(run_detail_json(run, models))
+        await self.answer(partial(_run, project, run_id))
+
+
+def _runs(project: Project | None, limit: int) -> dict[str, Any]:
+    runs = [] if project is None else tracking.list_runs(project, limit)
+    return {"runs": [run_json(run) for run in runs]}
+
+
+def _run(project: Project, text: str) -> dict[str, Any]:
+    return run_detail_json(tracking.find_run(project, text), registry.list_models(project))
 
 
 ROUTES = [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from tornado import web
 
 from ... import scheduling
+from ...project import Project
 from ..views import schedule_json
 from .base import MlopsHandler, authorized
 
@@ -21,12 +23,13 @@ class SchedulesHandler(MlopsHandler):
     async def get(self) -> None:
         """Answer ``Schedules``."""
         project = await self.project_or_none(self.query("path").get("path", ""))
-        if project is None:
-            self.answer({"schedules": [], "agent_running": False})
-            return
-        found = await self.read(partial(scheduling.list_schedules, project))
-        running = await self.mlops.agents.pid(project) is not None
-        self.answer({"schedules": [schedule_json(s) for s in found], "agent_running": running})
+        running = project is not None and await self.mlops.agents.pid(project) is not None
+        await self.answer(partial(_schedules, project, running))
+
+
+def _schedules(project: Project | None, running: bool) -> dict[str, Any]:
+    found = [] if project is None else scheduling.list_schedules(project)
+    return {"schedules": [schedule_json(one) for one in found], "agent_running": running}
 
 
 ROUTES = [(r"schedules", SchedulesHandler)]

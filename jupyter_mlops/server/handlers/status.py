@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tornado import web
@@ -10,11 +11,12 @@ from tornado import web
 from ... import tracking
 from ..._version import version
 from ...config import Config, is_local_uri, load_config
-from ...errors import AgentUnavailable, MlopsError, ProjectError, ServiceError
+from ...errors import AgentUnavailable, ProjectError, ServiceError
 from ...project import Project
 from ..answers import redact
 from ..openapi import document
 from ..paths import contents_path, display_path, find_projects
+from ..views import problem_json
 from .base import MlopsHandler, authorized
 
 __all__ = ["ROUTES"]
@@ -33,49 +35,11 @@ class StatusHandler(MlopsHandler):
         try:
             project = await self.project(path)
         except ProjectError as error:
-            config = await self.read(load_config)
-            self.answer(self._nowhere(config, error))
+            await self.answer(partial(_nowhere, error))
             return
         config = await self.config_of(project)
         pid = await self.mlops.agents.pid(project)
-        self.answer(
-            {
-                "version": version(),
-                "project": self._describe(project, path),
-                "problem": None,
-                "tracking": await self.read(partial(_tracking, project, config)),
-                "waiting": await self.read(partial(_waiting, project)),
-                "agent": {"running": pid is not None, "pid": pid, "enabled": config.agent},
-            }
-        )
-
-    def _describe(self, project: Project, path: str) -> dict[str, Any]:
-        inside = contents_path(self.root_folder, project.root)
-        return {
-            "name": project.name,
-            "root": display_path(project.root),
-            # A project above the server's root folder has no contents path: any inside it will do.
-            "path": path if inside is None else inside,
-            "exists": project.exists,
-            "key": project.key,
-        }
-
-    def _nowhere(self, config: Config, error: ProjectError) -> dict[str, Any]:
-        uri = config.tracking_uri or ""
-        return {
-            "version": version(),
-            "project": None,
-            "problem": _problem(error),
-            "tracking": {
-                "uri": redact(uri),
-                "local": is_local_uri(uri),
-                "level": config.capture,
-                "synced_at": None,
-                "error": None,
-            },
-            "waiting": 0,
-            "agent": {"running": False, "pid": None, "enabled": config.agent},
-        }
+        await self.answer(partial(_status, project, config, pid, path, self.root_folder))
 
 
 class ProjectsHandler(MlopsHandler):
@@ -86,20 +50,8 @@ class ProjectsHandler(MlopsHandler):
     async def get(self) -> None:
         """Answer ``Projects``, nearest first."""
         self.query("none")
-        root = self.root_folder
-        found = await self.read(
-            partial(
-                find_projects, root, depth=self.mlops.project_depth, limit=self.mlops.project_limit
-            )
-        )
-        self.answer(
-            {
-                "projects": [
-                    {"name": p.name, "path": contents_path(root, p.root) or "", "key": p.key}
-                    for p in found
-                ]
-            }
-        )
+        depth, limit = self.mlops.project_depth, self.mlops.project_limit
+        await self.answer(partial(_projects, self.root_folder, depth, limit))
 
 
 class RefreshHandler(MlopsHandler):
@@ -112,7 +64,8 @@ class RefreshHandler(MlopsHandler):
         project = await self.project(self.body("Place")["path"])
         config = await self.config_of(project)
         if not project.exists and config.tracking_uri is None:
-            self.answer({"ok": True, "error": None})  # Nothing there, and nothing to make for it.
+            # Nothing there, and nothing to make for it.
+            await self.answer(lambda: {"ok": True, "error": None})
             return
         problem = None
         try:
@@ -120,10 +73,10 @@ class RefreshHandler(MlopsHandler):
         except AgentUnavailable:
             raise
         except ServiceError as error:
-            problem = _problem(error)
+            problem = problem_json(error)
         if problem is None:
             problem = (await self.read(partial(_tracking, project, config)))["error"]
-        self.answer({"ok": problem is None, "error": problem})
+        await self.answer(lambda: {"ok": problem is None, "error": problem})
 
 
 class OpenApiHandler(MlopsHandler):
@@ -134,7 +87,56 @@ class OpenApiHandler(MlopsHandler):
     async def get(self) -> None:
         """Answer the OpenAPI document."""
         self.query("none")
-        self.answer(document(self.base_url, version()))
+        await self.answer(partial(document, self.base_url, version()))
+
+
+def _status(
+    project: Project, config: Config, pid: int | None, path: str, root: Path
+) -> dict[str, Any]:
+    inside = contents_path(root, project.root)
+    return {
+        "version": version(),
+        "project": {
+            "name": project.name,
+            "root": display_path(project.root),
+            # A project above the server's root folder has no contents path: any inside it will do.
+            "path": path if inside is None else inside,
+            "exists": project.exists,
+            "key": project.key,
+        },
+        "problem": None,
+        "tracking": _tracking(project, config),
+        "waiting": tracking.waiting(project) if project.exists else 0,
+        "agent": {"running": pid is not None, "pid": pid, "enabled": config.agent},
+    }
+
+
+def _nowhere(error: ProjectError) -> dict[str, Any]:
+    config = load_config()
+    uri = config.tracking_uri or ""
+    return {
+        "version": version(),
+        "project": None,
+        "problem": problem_json(error),
+        "tracking": {
+            "uri": redact(uri),
+            "local": is_local_uri(uri),
+            "level": config.capture,
+            "synced_at": None,
+            "error": None,
+        },
+        "waiting": 0,
+        "agent": {"running": False, "pid": None, "enabled": config.agent},
+    }
+
+
+def _projects(root: Path, depth: int, limit: int) -> dict[str, Any]:
+    return {
+        "projects": [
+            {"name": p.name, "path": contents_path(root, p.root) or "", "key": p.key}
+            for p in find_projects(root, depth=depth, limit=limit)
+        ]
+    }
 
 
 def _tracking(project: Project, config: Config) -> dict[str, Any]:
@@ -147,15 +149,6 @@ def _tracking(project: Project, config: Config) -> dict[str, Any]:
         "synced_at": None if state is None else state.at,
         "error": None if state is None else state.error,
     }
-
-
-def _waiting(project: Project) -> int:
-    return tracking.waiting(project) if project.exists else 0
-
-
-def _problem(error: MlopsError) -> dict[str, Any]:
-    hint = None if error.hint is None else redact(error.hint)
-    return {"message": redact(error.message), "hint": hint}
 
 
 ROUTES = [

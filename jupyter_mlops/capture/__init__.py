@@ -1,0 +1,1 @@
+"""What happens in the kernel: cells become events and runs in the journal, and nothing else."""

@@ -1,0 +1,281 @@
+"""The one hook pair: an event for every executed cell, a run for every tracked one.
+
+Nothing here may touch the person's cell.  Whatever goes wrong becomes one warning that names what
+was lost and why; the hooks themselves never raise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..model.events import CellEvent, RunStarted
+from .cellcode import CellCode, python_source, read_cell
+from .estimators import stamps
+from .frontend import cell_id, is_tagged
+from .history import History
+from .namespace import Namespace, bound_names
+from .options import TrackOptions, parse_options
+from .tracker import Tracker
+from .transform import blank_track, find_track
+from .warner import Warner, describe
+
+__all__ = ["Recorder"]
+
+_SOURCE_LIMIT = 200_000  # Characters; a longer cell is recorded, but its source is not read.
+_NO_FRAME = 1_000_000  # Deeper than any stack: `var_expand` then sees the person's names only.
+
+
+@dataclass(slots=True)
+class _Open:
+    """A cell that is running; ``clock`` is monotonic, in seconds."""
+
+    info: Any
+    raw: str
+    seq: int
+    cell_id: str | None
+    options: TrackOptions | None = None
+    warnings: list[str] = field(default_factory=list)
+    before: Namespace = field(default_factory=lambda: Namespace({}))
+    stamps: Mapping[str, object] = field(default_factory=dict)
+    run: RunStarted | None = None
+    lost: str | None = None
+    task: Any = None
+    inner_error: BaseException | None = None
+    started: float = 0.0
+    clock: float = 0.0
+
+
+class Recorder:
+    """Records the cells of one shell; ``start`` puts it in place, ``stop`` takes it away."""
+
+    def __init__(self, shell: Any, env: Mapping[str, str] | None = None) -> None:
+        self.shell = shell
+        self.warn = Warner()
+        earlier = max(0, len(_raw_history(shell)) - 1)
+        self.history = History(earlier)
+        self.tracker = Tracker(shell, self.history, self.warn, env)
+        self._loading = earlier  # Number of the cell with `%load_ext`, while that runs.
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._open: dict[int, list[_Open]] = {}  # thread -> cells, the innermost last
+        self._transform = False
+
+    def start(self, *, transform: bool = True) -> None:
+        """Put the hooks in place; without ``transform`` ``%%track`` is left to somebody else."""
+        events = self.shell.events
+        events.register("pre_run_cell", self.pre_run_cell)
+        events.register("post_run_cell", self.post_run_cell)
+        self._transform = transform
+        if transform:
+            self.shell.input_transformer_manager.line_transforms.insert(0, blank_track)
+
+    def stop(self) -> None:
+        """Take hooks and transformer away and close the session."""
+        with contextlib.suppress(ValueError):
+            self.shell.events.unregister("pre_run_cell", self.pre_run_cell)
+        with contextlib.suppress(ValueError):
+            self.shell.events.unregister("post_run_cell", self.post_run_cell)
+        with contextlib.suppress(ValueError):
+            self.shell.input_transformer_manager.line_transforms.remove(blank_track)
+        if os.getpid() == self._pid:
+            self.tracker.close()
+
+    def pre_run_cell(self, info: Any) -> None:
+        """IPython's hook before a cell."""
+        if os.getpid() != self._pid or info.silent or not info.store_history:
+            return
+        try:
+            with self._lock:
+                cell = self._begin(info)
+                self._open.setdefault(threading.get_ident(), []).append(cell)
+            cell.started, cell.clock = time.time(), time.perf_counter()
+        except Exception as error:
+            self.warn(f"this cell is not recorded: {describe(error)}")
+
+    def post_run_cell(self, result: Any) -> None:
+        """IPython's hook after a cell, below its output."""
+        clock = time.perf_counter()
+        if os.getpid() != self._pid:
+            return  # A forked child runs on in the middle of its parent's cell.
+        try:
+            with self._lock:
+                cell = self._ended(result)
+                if cell is not None:
+                    self._end(cell, result, clock)
+        except Exception as error:
+            self.warn(f"this cell was not recorded: {describe(error)}")
+        except KeyboardInterrupt:
+            self.warn("this cell was not recorded: interrupted")
+
+    def _begin(self, info: Any) -> _Open:
+        cell = _Open(info, info.raw_cell, self.history.next_seq(), cell_id(info, self.shell))
+        cell.options, warnings = self._options(info)
+        if cell.options is not None:
+            cell.warnings.extend(warnings)
+            cell.task = _current_task()
+            try:
+                cell.run = self.tracker.begin(cell.options, cell.warnings)
+            except Exception as error:
+                cell.lost = describe(error)
+            cell.stamps = stamps(list(self.shell.user_ns), self.shell.user_ns)
+        # Last: what is above takes time and imports.
+        cell.before = Namespace(self.shell.user_ns)
+        return cell
+
+    def _options(self, info: Any) -> tuple[TrackOptions | None, tuple[str, ...]]:
+        line = None
+        if self._transform:
+            cleanup = self.shell.input_transformer_manager.cleanup_transforms
+            line = find_track(info.raw_cell, cleanup)
+        if line is None:
+            tagged = is_tagged(info, self.shell, self.tracker.finder)
+            return TrackOptions() if tagged else None, ()
+        if "{" in line or "$" in line:  # Expanded as IPython expands the line of any magic.
+            line = str(self.shell.var_expand(line, _NO_FRAME))
+        return parse_options(line)
+
+    def _ended(self, result: Any) -> _Open | None:
+        """The open cell that this result ends, if it is one of ours."""
+        stack = self._open.get(threading.get_ident(), [])
+        info: Any = getattr(result, "info", None)
+        for depth in range(len(stack) - 1, -1, -1):
+            cell = stack[depth]
+            # IPython makes a new info when running itself fails, and no result when cancelled.
+            same = info is None or info is cell.info
+            if same or (info.store_history and info.raw_cell == cell.raw):
+                del stack[depth:]
+                return cell
+        error = _error(result)
+        if stack and error is not None and "%%capture" in stack[-1].raw:
+            stack[-1].inner_error = error  # `%%capture` runs its body apart and goes on.
+        elif not stack and self._loading and self._is_loading_cell(info):
+            self.history.earlier, self._loading = self._loading - 1, 0
+            number = self.history.earlier + 1
+            cell = _Open(info, info.raw_cell, number, cell_id(info, self.shell))
+            cell.before = Namespace(self.shell.user_ns)
+            cell.started, cell.clock = time.time(), time.perf_counter()
+            return cell
+        return None
+
+    def _is_loading_cell(self, info: Any) -> bool:
+        """Whether this is the cell with ``%load_ext``, which began before there were hooks."""
+        raw = _raw_history(self.shell)
+        number = self._loading
+        return self.history.earlier == number < len(raw) and raw[number] == info.raw_cell
+
+    def _end(self, cell: _Open, result: Any, clock: float) -> None:
+        error = _error(result) or cell.inner_error
+        python, code = self._read(cell)
+        namespace = self.shell.user_ns
+        session = self.tracker.session
+        event = CellEvent(
+            session=session.id if session is not None else "",
+            seq=cell.seq,
+            source=cell.raw,
+            started=cell.started,
+            ended=cell.started + max(0.0, clock - cell.clock),
+            status=_status(result, error, cell.task),
+            cell_id=cell.cell_id,
+            options=cell.options.to_dict() if cell.options is not None else None,
+            bound=bound_names(
+                cell.before,
+                namespace,
+                code,
+                hidden=self.shell.user_ns_hidden,
+                finished=error is None and result is not None,
+                again=self.history.bound_by(cell.cell_id, cell.raw),
+            ),
+            error=_error_record(error),
+        )
+        try:
+            if cell.options is None:
+                self.tracker.note(event)
+            else:
+                self._end_tracked(cell, cell.options, event, python, code)
+        finally:
+            self.history.note(event, code, namespace)
+
+    def _end_tracked(
+        self,
+        cell: _Open,
+        options: TrackOptions,
+        event: CellEvent,
+        python: str,
+        code: CellCode | None,
+    ) -> None:
+        if cell.run is None:
+            self.warn(f"this run was not recorded: {cell.lost}")
+            self.tracker.note(event)
+            return
+        from .run import TrackedCell
+
+        self.tracker.end(
+            TrackedCell(
+                started=cell.run,
+                event=event,
+                options=options,
+                python=python,
+                code=code,
+                namespace=self.shell.user_ns,
+                stamps=cell.stamps,
+                warnings=tuple(cell.warnings),
+                tags=self.tracker.tags(cell.run) if not options.dry_run else {},
+            )
+        )
+
+    def _read(self, cell: _Open) -> tuple[str, CellCode | None]:
+        if len(cell.raw) > _SOURCE_LIMIT:
+            return "", None
+        transform = self.shell.input_transformer_manager.transform_cell
+        try:
+            transformed = getattr(cell.info, "transformed_cell", None) or transform(cell.raw)
+            python = python_source(transformed, transform)
+        except Exception:  # IPython's own syntax can be wrong, too.
+            return "", None
+        return python, read_cell(python)
+
+
+def _raw_history(shell: Any) -> list[str]:
+    return list(getattr(getattr(shell, "history_manager", None), "input_hist_raw", ()))
+
+
+def _current_task() -> Any:
+    """The asyncio task that the cell runs in, if any: an interrupt cancels it."""
+    asyncio = sys.modules.get("asyncio")
+    try:
+        return asyncio.current_task() if asyncio is not None else None
+    except RuntimeError:
+        return None
+
+
+def _error(result: Any) -> BaseException | None:
+    error = getattr(result, "error_before_exec", None)
+    return error if error is not None else getattr(result, "error_in_exec", None)
+
+
+def _status(result: Any, error: BaseException | None, task: Any) -> str:
+    if result is None or isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if error is None:
+        return "ok"
+    # ipykernel turns an interrupt of an async cell into the cancellation of its task.
+    if type(error).__name__ == "CancelledError" and task is not None and task.cancelling():
+        return "interrupted"
+    return "error"
+
+
+def _error_record(error: BaseException | None) -> dict[str, str] | None:
+    if error is None:
+        return None
+    try:
+        text = str(error)
+    except Exception:  # the person's own __str__
+        text = ""
+    return {"ename": type(error).__name__, "evalue": text[:2000]}

@@ -19,6 +19,7 @@ _PORTS = {
     "model_builder": "jupyter_mlops.integrations.mlflow_models:build_model",
     "codec": "jupyter_mlops.integrations.skops_codec:codec",
     "executor": "jupyter_mlops.integrations.papermill_executor:executor",
+    "mlmodel": "jupyter_mlops.integrations.mlflow_signature:read_mlmodel",
     "signature": "jupyter_mlops.integrations.mlflow_signature:read_signature",
     "widget_card": "jupyter_mlops.widgets.card:show",
 }

@@ -1,0 +1,147 @@
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+import { ApiError, errorFromAnswer, errorFromFailure } from './model/errors';
+import type { IApi } from './model/port';
+import type {
+  IAliasChange,
+  IDeployment,
+  IJob,
+  IModelVersion,
+  IProject,
+  IRegisteredModel,
+  IRun,
+  ISchedules,
+  IStatus
+} from './model/types';
+import type { components } from './rest';
+
+const PREFIX = 'mlops/api/v1';
+
+/** Reads answer from local state; what writes may wait for the tracking server. */
+const READ_TIMEOUT_MS = 30_000;
+const WRITE_TIMEOUT_MS = 180_000;
+
+type Schemas = components['schemas'];
+type Query = Record<string, string | number>;
+
+/**
+ * The one client of the server extension's REST API.
+ *
+ * Every method rejects with an `ApiError`, never with anything else. Requests go through
+ * `ServerConnection`, which adds the token and the XSRF header.
+ */
+export class Api implements IApi {
+  constructor(private readonly _settings: ServerConnection.ISettings) {}
+
+  status(path: string): Promise<IStatus> {
+    return this._get('status', { path });
+  }
+
+  async projects(): Promise<IProject[]> {
+    return (await this._get<Schemas['Projects']>('projects')).projects;
+  }
+
+  async models(path: string): Promise<IRegisteredModel[]> {
+    return (await this._get<Schemas['Models']>('models', { path })).models;
+  }
+
+  async code(path: string, name: string, version: number): Promise<string> {
+    return (await this._get<Schemas['Code']>('models/code', { path, name, version })).code;
+  }
+
+  async register(
+    path: string,
+    runId: string,
+    name: string,
+    model?: string
+  ): Promise<IModelVersion> {
+    const body: Schemas['NewVersion'] = { path, run_id: runId, name };
+    if (model !== undefined) {
+      body.model = model;
+    }
+    const answer = await this._send<Schemas['CreatedVersion']>('POST', 'models/versions', body);
+    return answer.version;
+  }
+
+  setAlias(path: string, name: string, alias: string, version: number): Promise<IAliasChange> {
+    const body: Schemas['NewAlias'] = { path, name, alias, version };
+    return this._send('PUT', 'models/aliases', body);
+  }
+
+  revertAlias(path: string, name: string, alias: string): Promise<IAliasChange> {
+    const body: Schemas['RevertAlias'] = { path, name, alias };
+    return this._send('POST', 'models/aliases/revert', body);
+  }
+
+  run(path: string, runId: string): Promise<IRun> {
+    return this._get(`runs/${encodeURIComponent(runId)}`, { path });
+  }
+
+  schedules(path: string): Promise<ISchedules> {
+    return this._get('schedules', { path });
+  }
+
+  async deployments(path: string): Promise<IDeployment[]> {
+    return (await this._get<Schemas['Deployments']>('deployments', { path })).deployments;
+  }
+
+  async stopDeployment(path: string, id: string): Promise<void> {
+    const body: Schemas['Place'] = { path };
+    await this._send('POST', `deployments/${encodeURIComponent(id)}/stop`, body);
+  }
+
+  async promote(path: string, name?: string): Promise<IJob> {
+    const body: Schemas['NewPromotion'] = name === undefined ? { path } : { path, name };
+    return (await this._send<Schemas['Job']>('POST', 'promotions', body)).job;
+  }
+
+  async job(id: string): Promise<IJob> {
+    return (await this._get<Schemas['Job']>(`jobs/${encodeURIComponent(id)}`)).job;
+  }
+
+  async sync(path: string): Promise<void> {
+    const body: Schemas['Place'] = { path };
+    const { error } = await this._send<Schemas['Refreshed']>('POST', 'refresh', body);
+    if (error !== null) {
+      throw new ApiError({ message: error.message, hint: error.hint, reason: 'service' });
+    }
+  }
+
+  private _get<T>(path: string, query: Query = {}): Promise<T> {
+    const text = new URLSearchParams(
+      Object.entries(query).map(([key, value]) => [key, String(value)])
+    ).toString();
+    return this._request(text === '' ? path : `${path}?${text}`, { method: 'GET' });
+  }
+
+  private _send<T>(method: 'POST' | 'PUT', path: string, body: object): Promise<T> {
+    return this._request(path, { method, body: JSON.stringify(body) });
+  }
+
+  private async _request<T>(path: string, init: RequestInit): Promise<T> {
+    const url = `${URLExt.join(this._settings.baseUrl, PREFIX)}/${path}`;
+    const request = `${init.method} ${PREFIX}/${path}`;
+    const timeout = init.method === 'GET' ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS;
+    let response: Response;
+    let body: string;
+    try {
+      response = await ServerConnection.makeRequest(
+        url,
+        { ...init, signal: AbortSignal.timeout(timeout) },
+        this._settings
+      );
+      body = await response.text();
+    } catch (cause) {
+      throw errorFromFailure(cause, request);
+    }
+    if (!response.ok) {
+      throw errorFromAnswer(response.status, body, request);
+    }
+    try {
+      return (body === '' ? {} : JSON.parse(body)) as T;
+    } catch {
+      throw errorFromAnswer(response.status, body, request);
+    }
+  }
+}

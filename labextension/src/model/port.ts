@@ -1,0 +1,30 @@
+import type {
+  IAliasChange,
+  IDeployment,
+  IJob,
+  IModelVersion,
+  IProject,
+  IRegisteredModel,
+  IRun,
+  ISchedules,
+  IStatus
+} from './types';
+
+/** What the model needs of the server; every method rejects with an `ApiError` only. */
+export interface IApi {
+  status(path: string): Promise<IStatus>;
+  projects(): Promise<IProject[]>;
+  models(path: string): Promise<IRegisteredModel[]>;
+  code(path: string, name: string, version: number): Promise<string>;
+  register(path: string, runId: string, name: string, model?: string): Promise<IModelVersion>;
+  setAlias(path: string, name: string, alias: string, version: number): Promise<IAliasChange>;
+  revertAlias(path: string, name: string, alias: string): Promise<IAliasChange>;
+  run(path: string, runId: string): Promise<IRun>;
+  schedules(path: string): Promise<ISchedules>;
+  deployments(path: string): Promise<IDeployment[]>;
+  stopDeployment(path: string, id: string): Promise<void>;
+  promote(path: string, name?: string): Promise<IJob>;
+  job(id: string): Promise<IJob>;
+  /** Read runs and models from the tracking server again. */
+  sync(path: string): Promise<void>;
+}

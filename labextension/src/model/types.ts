@@ -1,0 +1,45 @@
+/** Short names for the shapes of the REST API; times are epoch seconds, durations seconds. */
+import type { components } from '../rest';
+
+type Schemas = components['schemas'];
+
+/** Body of every error answer. */
+export type IErrorBody = Schemas['Error'];
+export type IStatus = Schemas['Status'];
+/** A project folder below the server's root. `path` is a contents path. */
+export type IProject = Schemas['Projects']['projects'][number];
+/** A registered model with its versions, newest first. */
+export type IRegisteredModel = Schemas['Models']['models'][number];
+export type IModelVersion = Schemas['ModelVersion'];
+export type IAliasChange = Schemas['AliasChange'];
+/** A run with the model versions that were made from it. */
+export type IRun = Schemas['RunDetail'];
+export type ISchedules = Schemas['Schedules'];
+export type ISchedule = ISchedules['schedules'][number];
+export type IDeployment = Schemas['Deployment'];
+/** A long piece of work; `error` is set when `state` is `failed`. */
+export type IJob = Schemas['Job']['job'];
+
+/** A gate's verdict, in `fields.gates` of a refusal. */
+export interface IGate {
+  name: string;
+  passed: boolean;
+  message: string;
+}
+
+/** A model of a run: `kept` tells whether its bytes were stored, `reason` why not. */
+export interface IRunModel {
+  name: string;
+  class_name: string;
+  kept: boolean;
+  reason: string | null;
+}
+
+/** Data of the event `https://jupyter-mlops.org/events/change/v1`. */
+export interface IChange {
+  kind: 'run' | 'model' | 'schedule' | 'deployment' | 'pipeline' | 'sync' | 'job';
+  action: 'created' | 'updated' | 'removed';
+  /** Of what changed; empty when it is not one thing. */
+  id: string;
+  project: string;
+}

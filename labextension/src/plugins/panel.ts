@@ -1,0 +1,135 @@
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ILabShell, ILayoutRestorer } from '@jupyterlab/application';
+import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStateDB } from '@jupyterlab/statedb';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import type { ReadonlyJSONValue } from '@lumino/coreutils';
+import { Debouncer } from '@lumino/polling';
+
+import { mlopsIcon } from '../icons';
+import { asApiError } from '../model/errors';
+import { shorten } from '../model/format';
+import { Memory } from '../model/memory';
+import { CommandIDs, IMLops } from '../tokens';
+import { VersionActions } from '../views/actions';
+import { MLopsPanel } from '../views/panel';
+import { IKernelCheck } from './kernel';
+
+const ID = 'jupyter-mlops:panel';
+const RANK = 600;
+const SAVE_MS = 500;
+
+/** The sidebar panel and the command that shows it. */
+export const panel: JupyterFrontEndPlugin<void> = {
+  id: ID,
+  description: 'Shows model versions, schedules and deployments in a sidebar.',
+  autoStart: true,
+  requires: [IMLops],
+  optional: [
+    ILabShell,
+    ILayoutRestorer,
+    IStateDB,
+    ITranslator,
+    ICommandPalette,
+    IKernelCheck,
+    ISettingRegistry
+  ],
+  activate: async (
+    app: JupyterFrontEnd,
+    mlops: IMLops,
+    labShell: ILabShell | null,
+    restorer: ILayoutRestorer | null,
+    state: IStateDB | null,
+    translator: ITranslator | null,
+    palette: ICommandPalette | null,
+    kernelCheck: IKernelCheck | null,
+    settings: ISettingRegistry | null
+  ): Promise<void> => {
+    const trans = (translator ?? nullTranslator).load('jupyter_mlops');
+    const memory = new Memory();
+    const widget = new MLopsPanel({
+      mlops,
+      memory,
+      actions: new VersionActions(app.commands),
+      translator: translator ?? nullTranslator,
+      trans,
+      onSync: () => sync(mlops, trans.__('Refreshing failed')),
+      onCheckKernel: () => kernelCheck?.again()
+    });
+    // The context menu of this panel comes from the settings of this plugin.
+    void settings?.load(ID).catch(() => undefined);
+
+    app.commands.addCommand(CommandIDs.show, {
+      label: trans.__('Show the MLOps Panel'),
+      icon: mlopsIcon,
+      describedBy: {
+        args: {
+          type: 'object',
+          properties: {
+            name: { type: 'string', description: trans.__('Registered model to show') },
+            version: { type: 'integer', description: trans.__('Its version') }
+          }
+        }
+      },
+      execute: args => {
+        app.shell.activateById(widget.id);
+        if (typeof args.name === 'string' && typeof args.version === 'number') {
+          widget.reveal({ name: args.name, version: args.version });
+        }
+      }
+    });
+    palette?.addItem({ command: CommandIDs.show, category: trans.__('MLOps') });
+
+    app.shell.add(widget, 'right', { rank: RANK, type: 'MLOps' });
+    restorer?.add(widget, widget.id);
+    if (state !== null) {
+      await remember(state, memory, mlops, widget, labShell === null);
+    }
+  }
+};
+
+/** Read runs and models from the tracking server again, then what the panel shows of them. */
+async function sync(mlops: IMLops, failed: string): Promise<void> {
+  try {
+    await mlops.api.sync(mlops.path);
+  } catch (cause) {
+    const error = asApiError(cause);
+    // What the tracking server did is in the panel's banner; the rest is said here.
+    if (error.reason !== 'service') {
+      Notification.error(shorten(`${failed}: ${error.message}`), { autoClose: 8000 });
+    }
+  }
+  await mlops.refresh().catch(() => undefined);
+}
+
+/**
+ * Load the panel's memory and keep it saved. JupyterLab's shell remembers which sections are open
+ * by itself; with `sections` they are remembered here.
+ */
+async function remember(
+  state: IStateDB,
+  memory: Memory,
+  mlops: IMLops,
+  widget: MLopsPanel,
+  sections: boolean
+): Promise<void> {
+  memory.restore(await state.fetch(ID).catch(() => undefined));
+  mlops.pin(memory.get().pinned);
+  const { sections: saved } = memory.get();
+  if (sections) {
+    saved?.forEach((open, index) => {
+      if (index < widget.sections.widgets.length) {
+        widget.sections[open ? 'expand' : 'collapse'](index);
+      }
+    });
+    widget.sections.expansionToggled.connect(() => {
+      memory.setSections(widget.sections.widgets.map(section => !section.isHidden));
+    });
+  }
+  const save = new Debouncer(
+    () => state.save(ID, memory.get() as unknown as ReadonlyJSONValue),
+    SAVE_MS
+  );
+  memory.subscribe(() => void save.invoke());
+}

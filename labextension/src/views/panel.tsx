@@ -1,0 +1,162 @@
+import type { ITranslator, TranslationBundle } from '@jupyterlab/translation';
+import { PanelWithToolbar, ReactWidget, SidePanel } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
+import type { AccordionPanel } from '@lumino/widgets';
+import * as React from 'react';
+
+import { mlopsIcon } from '../icons';
+import { Emitter } from '../model/emitter';
+import type { Memory } from '../model/memory';
+import type { MLops } from '../model/mlops';
+import type { IVersionArgs, VersionActions } from './actions';
+import { Deployments } from './deployments';
+import { Header } from './header';
+import { useStore } from './hooks';
+import { Models } from './models';
+import { Schedules } from './schedules';
+import { Whole } from './whole';
+
+/** Height of the sections to one another, while all are open. */
+const SIZES = [3, 1, 1];
+
+/** What of the panel a command asked to see. */
+class Revealed extends Emitter {
+  get = (): IVersionArgs | null => this._value;
+
+  put(value: IVersionArgs): void {
+    this._value = { ...value };
+    this.emit();
+  }
+
+  private _value: IVersionArgs | null = null;
+}
+
+/** The sidebar panel: a header, and the sections while there is a project to show. */
+export class MLopsPanel extends SidePanel {
+  constructor(options: {
+    mlops: MLops;
+    memory: Memory;
+    actions: VersionActions;
+    translator: ITranslator;
+    trans: TranslationBundle;
+    onSync: () => Promise<void>;
+    onCheckKernel: () => void;
+  }) {
+    super({ translator: options.translator });
+    const { mlops, memory, actions, trans } = options;
+    this._mlops = mlops;
+    this.id = 'jp-mlops-panel';
+    this.addClass('jp-mlops-panel');
+    this.title.icon = mlopsIcon;
+    this.title.caption = trans.__('MLOps');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', trans.__('MLOps'));
+
+    this.header.addClass('jp-mlops-top');
+    this.header.addWidget(
+      ReactWidget.create(
+        <Header
+          mlops={mlops}
+          memory={memory}
+          trans={trans}
+          onSync={options.onSync}
+          onCheckKernel={options.onCheckKernel}
+        />
+      )
+    );
+    const whole = ReactWidget.create(<Whole mlops={mlops} trans={trans} />);
+    whole.addClass('jp-mlops-whole');
+    this.header.addWidget(whole);
+
+    const section = (label: string, className: string, content: JSX.Element) => {
+      const panel = new PanelWithToolbar();
+      panel.addClass('jp-mlops-section');
+      panel.addClass(className);
+      panel.title.label = label;
+      panel.node.setAttribute('aria-label', label);
+      panel.addWidget(ReactWidget.create(content));
+      this.addWidget(panel);
+      return panel;
+    };
+    const revealed = this._revealed;
+    section(
+      trans.__('Model versions'),
+      'jp-mlops-section-models',
+      <ModelsWithReveal
+        mlops={mlops}
+        memory={memory}
+        actions={actions}
+        trans={trans}
+        revealed={revealed}
+      />
+    );
+    section(
+      trans.__('Schedules'),
+      'jp-mlops-section-schedules',
+      <Schedules mlops={mlops} trans={trans} />
+    );
+    section(
+      trans.__('Deployments'),
+      'jp-mlops-section-deployments',
+      <Deployments mlops={mlops} trans={trans} />
+    );
+    this.sections.setRelativeSizes(SIZES);
+
+    this._end = mlops.subscribe(() => this._switch());
+    this._switch();
+  }
+
+  /** The accordion of sections. */
+  get sections(): AccordionPanel {
+    return this.content as AccordionPanel;
+  }
+
+  /** Bring a model version into view and focus it. */
+  reveal(which: IVersionArgs): void {
+    this.sections.expand(0);
+    this._revealed.put(which);
+  }
+
+  override dispose(): void {
+    this._end();
+    super.dispose();
+  }
+
+  protected override onAfterShow(msg: Message): void {
+    super.onAfterShow(msg);
+    this._mlops.setVisible(true);
+  }
+
+  protected override onAfterAttach(msg: Message): void {
+    super.onAfterAttach(msg);
+    this._mlops.setVisible(this.isVisible);
+  }
+
+  protected override onAfterHide(msg: Message): void {
+    super.onAfterHide(msg);
+    this._mlops.setVisible(false);
+  }
+
+  protected override onBeforeDetach(msg: Message): void {
+    super.onBeforeDetach(msg);
+    this._mlops.setVisible(false);
+  }
+
+  /** Sections while there is a project, else what fills the panel instead. */
+  private _switch(): void {
+    const ready = this._mlops.get().view === 'ready';
+    this.content.setHidden(!ready);
+    this.toggleClass('jp-mod-whole', !ready);
+  }
+
+  private readonly _mlops: MLops;
+  private readonly _revealed = new Revealed();
+  private readonly _end: () => void;
+}
+
+function ModelsWithReveal(
+  props: Omit<React.ComponentProps<typeof Models>, 'revealed'> & { revealed: Revealed }
+): JSX.Element {
+  const { revealed, ...rest } = props;
+  return <Models {...rest} revealed={useStore(revealed)} />;
+}

@@ -265,7 +265,6 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         if number is None:
             return
         cell = self.nb.cells[index]
-        total = len(self._numbers)
         text = output_tail(cell) if state == "failed" else ""
         self._execution.emit(
             CellProgress(

@@ -10,21 +10,28 @@ from .files import (
     save_policy,
 )
 from .lookup import BrokenPipeline, find_pipeline, find_target, list_pipelines, scan_pipelines
-from .parameters import check_parameters, effective_parameters
+from .outcome import RunOutcome, StepOutcome, StepProgress
+from .parameters import check_parameters, effective_parameters, expected
+from .runner import run_pipeline
 
 __all__ = [
     "PIPELINE_FILE",
     "POLICY_FILE",
     "BrokenPipeline",
     "DeclaredParameters",
+    "RunOutcome",
+    "StepOutcome",
+    "StepProgress",
     "check_parameters",
     "declared_parameters",
     "effective_parameters",
+    "expected",
     "find_pipeline",
     "find_target",
     "list_pipelines",
     "load_pipeline",
     "load_policy",
+    "run_pipeline",
     "save_pipeline",
     "save_policy",
     "scan_pipelines",

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from .errors import UsageError
 
-__all__ = ["Config", "is_local_uri", "load_config"]
+__all__ = ["Config", "is_local_uri", "load_config", "public_uri"]
 
 _CAPTURE_LEVELS = ("minimal", "standard", "full")
 _LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost"}
@@ -96,6 +96,14 @@ def is_local_uri(uri: str) -> bool:
     if parts.scheme.split("+")[0] in _LOCAL_SCHEMES:
         return True
     return parts.scheme in {"http", "https"} and (parts.hostname or "") in _LOCAL_HOSTS
+
+
+def public_uri(uri: str) -> str:
+    """``uri`` without the user name and password that a server's address may carry."""
+    parts = urlsplit(uri)
+    if parts.scheme.split("+")[0] in _LOCAL_SCHEMES or "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _from_pyproject(path: Path) -> dict[str, Any]:

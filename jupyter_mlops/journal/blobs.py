@@ -27,7 +27,9 @@ class BlobStore:
         """
         digest = blake3(data).hexdigest()
         path = self.folder / digest
-        if path.exists():
+        with contextlib.suppress(FileNotFoundError):
+            # Touched, so that a delivery that is about to remove it sees it wanted again.
+            os.utime(path)
             return digest
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = self.folder / f".{digest}.{os.getpid()}.tmp"
@@ -58,7 +60,31 @@ class BlobStore:
             raise CorruptError(f"blob {digest[:12]} in {self.folder} does not match its digest")
         return data
 
-    def remove(self, digest: str) -> None:
-        """Forget a blob that has been delivered; removing it twice is no error."""
-        with contextlib.suppress(FileNotFoundError):
-            (self.folder / digest).unlink()
+    def remove(self, digest: str, *, unless_put_since: float | None = None) -> bool:
+        """Forget a blob that has been delivered; return whether it is gone.
+
+        A blob that was put again at or after ``unless_put_since`` (seconds since the epoch) stays:
+        a record that names it may follow.  Removing twice is no error.
+        """
+        path = self.folder / digest
+        if unless_put_since is None:
+            path.unlink(missing_ok=True)
+            return True
+        # Moved aside first: from here on ``put`` writes it anew, before this it has touched it.
+        aside = self.folder / f".{digest}.removing"
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return True
+        if aside.stat().st_mtime >= unless_put_since:
+            aside.replace(path)
+            return False
+        aside.unlink(missing_ok=True)
+        return True
+
+    def digests(self) -> list[str]:
+        """The blobs that are here."""
+        try:
+            return [name for name in os.listdir(self.folder) if not name.startswith(".")]
+        except FileNotFoundError:
+            return []

@@ -20,7 +20,8 @@ Record = SessionHeader | CellEvent | RunStarted | RunRecord
 class SessionFile:
     """One session as read: its header, its records in order, and what could not be read.
 
-    ``offset`` is where reading ended: pass it as ``start`` to read only what came later.
+    ``offset`` is where reading ended: pass it as ``start`` to read only what came later; ``ends``
+    holds, beside each record, the offset after it.
     """
 
     path: Path
@@ -28,6 +29,7 @@ class SessionFile:
     records: tuple[Record, ...]
     damage: tuple[Damage, ...]
     offset: int
+    ends: tuple[int, ...] = ()
 
     @property
     def session(self) -> str:
@@ -73,28 +75,31 @@ def read_session(path: Path, start: int = 0) -> SessionFile:
     version does not know are skipped; a record whose fields do not fit is reported as damage.
     Raises ``OSError`` when the file cannot be read.
     """
-    data = path.read_bytes()
     header: SessionHeader | None = None
     records: list[Record] = []
+    ends: list[int] = []
     damage: list[Damage] = []
-    if start > 0:
-        for _, item in scan(data[: data.find(b"\n") + 1]):
-            header = _as_header(item)
+    with path.open("rb") as file:
+        if start > 0:
+            for _, item in scan(file.readline()):
+                header = _as_header(item)
+            file.seek(start)
+        data = file.read()
     offset = start
-    for end, item in scan(data, start):
-        begin, offset = offset, end
+    for end, item in scan(data):
+        begin, offset = offset, start + end
         if isinstance(item, Damage):
-            damage.append(item)
+            damage.append(Damage(begin, offset, item.reason))
             continue
         record, problem = _as_record(item)
         if problem is not None:
-            damage.append(Damage(begin, end, problem))
-        elif isinstance(record, SessionHeader):
-            header = record
+            damage.append(Damage(begin, offset, problem))
+        elif isinstance(record, (SessionHeader, CellEvent, RunStarted, RunRecord)):
+            if isinstance(record, SessionHeader):
+                header = record
             records.append(record)
-        elif isinstance(record, (CellEvent, RunStarted, RunRecord)):
-            records.append(record)
-    return SessionFile(path, header, tuple(records), tuple(damage), offset)
+            ends.append(offset)
+    return SessionFile(path, header, tuple(records), tuple(damage), offset, tuple(ends))
 
 
 def _as_record(item: dict[str, Any]) -> tuple[object | None, str | None]:

@@ -42,15 +42,14 @@ class BuiltModel:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What a delivered run became.
+    """What a delivered run became: ``summary`` is how MLflow has it.
 
     ``stored`` maps ``ModelRecord.name`` to the MLflow model id, ``left_out`` to the reason why a
     model was not stored.  ``removed`` says that somebody had deleted the run in MLflow since: it
     then stays deleted.
     """
 
-    mlflow_run_id: str
-    experiment: str
+    summary: RunSummary
     stored: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -35,13 +35,13 @@ class Agents:
     ) -> Any:
         """Run ``op`` in the agent, started if need be; errors as ``agent_client.call_op``."""
         await self.ensure(project, config)
-        return await self._run(
+        return await self.slowly(
             partial(agent_client.call_op, project, op, arguments, timeout=self.timeout)
         )
 
     async def ensure(self, project: Project, config: Config) -> None:
         """Start the agent unless it runs; ``AgentUnavailable`` says why that cannot be."""
-        if not await self._run(partial(agent_client.ensure, project, config)):
+        if not await self.slowly(partial(agent_client.ensure, project, config)):
             raise AgentUnavailable(
                 f"the agent of {project.name} is turned off, and this needs it",
                 hint="Unset JUPYTER_MLOPS_AGENT (or agent in pyproject.toml) for the server, or "
@@ -72,5 +72,6 @@ class Agents:
     async def _soon(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._quick, function)
 
-    async def _run(self, function: Callable[[], T]) -> T:
+    async def slowly(self, function: Callable[[], T]) -> T:
+        """Run what may take long in a thread of its own, apart from what reads."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)

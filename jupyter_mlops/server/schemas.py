@@ -263,6 +263,10 @@ COMPONENTS: dict[str, Schema] = BODIES | {
             "url": TEXT,
             "status": STRING,
             "error": TEXT,
+            "hint": TEXT,
+            "warnings": STRINGS,
+            "behind": {"type": ["integer", "null"]}
+            | {"description": "The version that the alias means by now, if it is another one."},
             "created": NUMBER,
             "started": TIME,
         }

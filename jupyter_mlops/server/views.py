@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from ..model.schedule import Schedule
 from .answers import error_json, redact
 from .paths import contents_path
 from .promotions import Job
+from .schemas import COMPONENTS
 
 if TYPE_CHECKING:
     from ..pipelines import BrokenPipeline
@@ -29,6 +30,7 @@ __all__ = [
     "run_detail_json",
     "run_json",
     "schedule_json",
+    "shaped",
     "version_json",
 ]
 
@@ -128,7 +130,10 @@ def deployment_json(deployment: Deployment) -> dict[str, Any]:
         "version": deployment.version,
         "url": deployment.url,
         "status": deployment.status,
-        "error": None if deployment.error is None else redact(str(deployment.error)),
+        "error": None if deployment.error is None else redact(deployment.error),
+        "hint": deployment.hint,
+        "warnings": deployment.warnings,
+        "behind": deployment.behind,
         "created": deployment.created,
         "started": deployment.started,
     }
@@ -146,6 +151,11 @@ def job_json(job: Job, *secrets: str) -> dict[str, Any]:
             "error": None if job.error is None else error_json(job.error, *secrets),
         }
     }
+
+
+def shaped(component: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a component documents, out of an answer of the agent: its version may say more."""
+    return {name: data.get(name) for name in COMPONENTS[component]["properties"]}
 
 
 def _fields(value: Any) -> dict[str, Any]:

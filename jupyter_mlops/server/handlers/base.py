@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
+import re
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -69,6 +71,13 @@ class MlopsHandler(APIHandler):
             raise HTTPError(403)
         if len(self.request.body) > BODY_LIMIT:
             raise HTTPError(413, f"the request body is larger than {BODY_LIMIT} bytes")
+
+    @property
+    def person(self) -> str:
+        """Who asks, for the record: the login of an identity provider, else the system's user."""
+        name = str(self.current_user.username)
+        # With a token alone, Jupyter makes up a random name for each browser.
+        return getpass.getuser() if re.fullmatch(r"[0-9a-f]{32}", name) else name
 
     def query(self, schema: str) -> dict[str, Any]:
         """The query arguments, valid by ``QUERIES[schema]``; raises ``UsageError``."""

@@ -8,6 +8,7 @@ from typing import Any
 from tornado import web
 
 from ... import serving
+from ...errors import NotFoundError
 from ...project import Project
 from ..views import deployment_json
 from .base import MlopsHandler, authorized
@@ -36,9 +37,16 @@ class StopHandler(MlopsHandler):
     async def post(self, deployment_id: str) -> None:
         """Answer ``StoppedDeployment``."""
         project = await self.existing_project(self.body("Place")["path"])
-        stopped = await self.read(partial(serving.stop_deployment, project, deployment_id))
+        stopped = await self.mlops.agents.slowly(partial(_stop, project, deployment_id))
         await self.mlops.agents.wake(project)
         await self.answer(lambda: {"deployment": deployment_json(stopped)})
+
+
+def _stop(project: Project, deployment_id: str) -> serving.Deployment:
+    # Beginnings of ids are for people to type; a program stops what it names.
+    if all(one.id != deployment_id for one in serving.list_deployments(project)):
+        raise NotFoundError(f"there is no deployment {deployment_id!r}")
+    return serving.stop_deployment(project, deployment_id)
 
 
 def _deployments(project: Project | None) -> dict[str, Any]:

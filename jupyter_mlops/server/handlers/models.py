@@ -10,7 +10,7 @@ from tornado import web
 from ... import registry
 from ...model.registry import ModelSpec
 from ...project import Project
-from ..views import model_json
+from ..views import model_json, shaped
 from .base import MlopsHandler, authorized
 
 __all__ = ["ROUTES"]
@@ -53,7 +53,7 @@ class VersionsHandler(MlopsHandler):
         project = await self.existing_project(body.pop("path"))
         body["run"] = body.pop("run_id")
         version = await self.agent(project, "register", **body)
-        await self.answer(lambda: {"version": version}, status=201)
+        await self.answer(lambda: {"version": shaped("ModelVersion", version)}, status=201)
 
 
 class AliasesHandler(MlopsHandler):
@@ -65,8 +65,8 @@ class AliasesHandler(MlopsHandler):
         """Point an alias at a version; answer ``AliasChange``, 409 where a gate refuses."""
         body = self.body("NewAlias")
         project = await self.existing_project(body.pop("path"))
-        change = await self.agent(project, "set_alias", **body, by=self.current_user.username)
-        await self.answer(lambda: change)
+        change = await self.agent(project, "set_alias", **body, by=self.person)
+        await self.answer(lambda: shaped("AliasChange", change))
 
 
 class RevertHandler(MlopsHandler):
@@ -79,7 +79,7 @@ class RevertHandler(MlopsHandler):
         body = self.body("RevertAlias")
         project = await self.existing_project(body.pop("path"))
         change = await self.agent(project, "revert_alias", **body)
-        await self.answer(lambda: change)
+        await self.answer(lambda: shaped("AliasChange", change))
 
 
 def _models(project: Project | None) -> dict[str, Any]:

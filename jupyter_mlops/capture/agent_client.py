@@ -17,7 +17,6 @@ import json
 import os
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -30,6 +29,7 @@ from .._version import version
 from ..config import Config
 from ..errors import AgentUnavailable, MlopsError
 from ..project import Project
+from .agent_start import start_agent, unavailable
 
 __all__ = [
     "PROTOCOL",
@@ -39,15 +39,13 @@ __all__ = [
     "call_op",
     "ensure",
     "hello",
+    "is_outdated",
     "nudge",
     "read_pointer",
 ]
 
 PROTOCOL = 1
 _NUDGE_TIMEOUT = 2.0
-# What a kernel's environment says about the kernel itself, or about one cell of it.
-_KERNEL_ONLY = ("JPY_", "IPY", "PYDEVD_", "DEBUGPY_", "VSCODE_")
-_KERNEL_ONLY_NAMES = {"MPLBACKEND", "MLFLOW_RUN_ID", "PYTHONSTARTUP", "PYTHONINSPECT"}
 _nudging: set[tuple[int, Path]] = set()
 
 
@@ -55,7 +53,8 @@ _nudging: set[tuple[int, Path]] = set()
 class Pointer:
     """Where an agent listens and which process it is; exactly one of ``socket``, ``port`` is set.
 
-    ``started`` is when the process began (seconds since the epoch, as the system reports it).
+    ``pid``, ``pid_started``, ``boot_id`` and ``host`` are those of a ``ProcessIdentity``;
+    ``foreground`` says that somebody (a terminal, systemd) runs it on purpose.
     """
 
     protocol: int
@@ -66,6 +65,7 @@ class Pointer:
     boot_id: str
     host: str
     state: str
+    foreground: bool = False
     socket: str | None = None
     port: int | None = None
     token: str | None = None
@@ -105,7 +105,7 @@ def call(
     """
     pointer = read_pointer(project)
     if pointer is None:
-        raise _unavailable(project, "no agent runs")
+        raise unavailable(project, "no agent runs")
     connection = _connection(pointer, timeout)
     headers = {"Content-Type": "application/json", "Connection": "close"}
     if pointer.token:
@@ -116,13 +116,13 @@ def call(
         response = connection.getresponse()
         answer = json.loads(response.read() or b"{}")
     except TimeoutError as error:
-        raise _unavailable(project, f"the agent did not answer within {timeout:g} s") from error
+        raise unavailable(project, f"the agent did not answer within {timeout:g} s") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _unavailable(project, f"the agent does not answer: {error}") from error
+        raise unavailable(project, f"the agent does not answer: {error}") from error
     finally:
         connection.close()
     if not isinstance(answer, dict):
-        raise _unavailable(project, "the agent gave an answer that is not an object")
+        raise unavailable(project, "the agent gave an answer that is not an object")
     if response.status >= 400:
         raise MlopsError.from_dict(answer)
     return answer
@@ -157,15 +157,15 @@ def ensure(project: Project, config: Config, *, wait: float = 20.0) -> bool:
     while True:
         greeting = _greeting(project)
         if greeting is not None and not greeting.get("draining"):
-            if not _outdated(greeting):
+            if not is_outdated(greeting):
                 return True
             with suppress(AgentUnavailable):
                 call(project, "/v1/shutdown", {"drain": True}, timeout=5.0)
         if not started:
             started = True
-            _spawn(project)
+            start_agent(project, wait)
         if time.monotonic() > deadline:
-            raise _unavailable(project, f"the agent did not start within {wait:g} s")
+            raise unavailable(project, f"the agent did not start within {wait:g} s")
         time.sleep(0.05)
 
 
@@ -195,7 +195,7 @@ def _nudge(project: Project, key: tuple[int, Path], interpreter: str | None) -> 
         try:
             call(project, "/v1/deliver", body, timeout=_NUDGE_TIMEOUT)
         except AgentUnavailable:
-            _spawn(project)
+            start_agent(project)
     except Exception:  # noqa: S110  A nudge is a courtesy; the journal has everything.
         pass
     finally:
@@ -209,7 +209,8 @@ def _greeting(project: Project) -> dict[str, Any] | None:
         return None
 
 
-def _outdated(greeting: dict[str, Any]) -> bool:
+def is_outdated(greeting: dict[str, Any]) -> bool:
+    """Whether the agent that greets so should be replaced by one of this version."""
     if greeting.get("protocol") != PROTOCOL:
         return True
     return _parts(str(greeting.get("version"))) < _parts(version())
@@ -217,47 +218,6 @@ def _outdated(greeting: dict[str, Any]) -> bool:
 
 def _parts(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("+")[0].split(".") if part.isdecimal())
-
-
-def _spawn(project: Project) -> None:
-    """Start an agent that outlives this process; the agent itself sees to it that there is one."""
-    if not sys.executable:
-        raise _unavailable(project, "this Python does not know its own executable")
-    project.create()
-    log = os.open(project.agent / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        starter = subprocess.Popen(
-            [sys.executable, "-P", "-m", "jupyter_mlops.agent", str(project.root), "--detach"],
-            cwd=os.path.abspath(os.sep),
-            env=_clean_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            close_fds=True,
-            **_detached(),
-        )
-    except OSError as error:
-        raise _unavailable(project, f"the agent cannot be started: {error}") from error
-    finally:
-        os.close(log)
-    if os.name != "nt":
-        # The starter forks and ends at once, so the agent never becomes a zombie of this process.
-        starter.wait()
-
-
-def _detached() -> dict[str, Any]:
-    if os.name == "nt":  # pragma: no cover
-        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP  # type: ignore[attr-defined,unused-ignore]
-        return {"creationflags": flags}
-    return {"start_new_session": True}
-
-
-def _clean_environment() -> dict[str, str]:
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(_KERNEL_ONLY) and name not in _KERNEL_ONLY_NAMES
-    }
 
 
 def _connection(pointer: Pointer, timeout: float) -> http.client.HTTPConnection:
@@ -280,11 +240,3 @@ class _UnixConnection(http.client.HTTPConnection):
             raw = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
             if struct.unpack("3i", raw)[1] != os.getuid():
                 raise ConnectionRefusedError("the socket belongs to another user")
-
-
-def _unavailable(project: Project, what: str) -> AgentUnavailable:
-    return AgentUnavailable(
-        f"{project.root}: {what}",
-        hint=f"See `jupyter mlops agent status` and {project.agent / 'agent.log'}.",
-        root=str(project.root),
-    )

@@ -50,11 +50,13 @@ class Tick:
     """What a tick found.
 
     ``start`` are the slots whose worker is to be started now; ``fenced`` those that were taken from
-    a process which still lives and should be killed; ``next_at`` when the next schedule is due.
+    a process which still lives and should be killed; ``active`` whether any slot runs or waits;
+    ``next_at`` when the next schedule is due.
     """
 
     start: tuple[Slot, ...]
     fenced: tuple[Slot, ...]
+    active: bool
     next_at: float | None
 
 
@@ -69,7 +71,8 @@ def tick(project: Project, now: float | None = None, *, trust_leases: bool = Tru
     db = StateDB(project)
     fenced = _find_lost(db, now, trust_leases=trust_leases)
     _insert_due(db, now)
-    return Tick(_startable(db, now), fenced, store.next_due(db))
+    active = store.active_slots(db)
+    return Tick(_startable(active, now), fenced, bool(active), store.next_due(db))
 
 
 def fire(project: Project, schedule: Schedule, now: float | None = None) -> Slot:
@@ -224,11 +227,11 @@ def _move_back(
     return True
 
 
-def _startable(db: StateDB, now: float) -> tuple[Slot, ...]:
+def _startable(active: list[Slot], now: float) -> tuple[Slot, ...]:
     """The oldest waiting slot of each schedule of which none runs."""
     first: dict[str, Slot] = {}
     busy: set[str] = set()
-    for slot in store.active_slots(db):
+    for slot in active:
         if slot.state == "running":
             busy.add(slot.schedule)
         else:

@@ -28,11 +28,12 @@ def worker_log(project: Project, slot: Slot) -> Path:
     return project.agent / "firings" / f"{slot.schedule}.{moment}.log"
 
 
-def start_worker(project: Project, slot: Slot) -> subprocess.Popen[bytes]:
+def start_worker(project: Project, slot: Slot, *, umask: int = -1) -> subprocess.Popen[bytes]:
     """Start the process that claims and runs ``slot``, in a session of its own; return it.
 
     It outlives the caller.  It registers itself when it claims the slot, so nothing is recorded
-    here; started twice, the second finds the slot taken and ends.
+    here; started twice, the second finds the slot taken and ends.  ``umask`` is for the files that
+    the pipeline makes: a caller may have made its own stricter.
     """
     log = worker_log(project, slot)
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -48,6 +49,7 @@ def start_worker(project: Project, slot: Slot) -> subprocess.Popen[bytes]:
             stderr=descriptor,
             start_new_session=True,
             close_fds=True,
+            umask=umask,
         )
     finally:
         os.close(descriptor)

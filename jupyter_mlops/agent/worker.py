@@ -1,0 +1,168 @@
+"""The child of the agent that may import mlflow: ``python -m jupyter_mlops.agent.worker ROOT``.
+
+One JSON object a line on stdin, ``{"id", "op", "args"}``; one a line on stdout, ``{"id",
+"result"}`` or ``{"id", "error": MlopsError.to_dict()}``.  Whatever else is printed goes to stderr,
+the worker's log.  The child ends when stdin does: with its agent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..config import load_config
+from ..errors import MlopsError, UsageError
+from ..model.registry import ModelVersion, key_metric
+from ..project import Project, open_project
+
+__all__ = ["OPERATIONS", "main"]
+
+# How long an operation that is in hand may go on when the agent has gone.
+_ORPHAN_SECONDS = 60.0
+
+
+def main(arguments: list[str]) -> int:
+    """Answer requests until stdin ends."""
+    project = open_project(arguments[0], create=False)
+    # The pipe to the agent must see nothing but answers: what prints, prints to the log.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(requests,), daemon=True).start()
+    while line := requests.get():
+        request = json.loads(line)
+        try:
+            result = {"result": _run(project, request["op"], request.get("args") or {})}
+        except MlopsError as error:
+            result = {"error": error.to_dict()}
+        except Exception as error:
+            traceback.print_exc()
+            failure = MlopsError(f"{request['op']}: {type(error).__name__}: {error}")
+            result = {"error": failure.to_dict()}
+        try:
+            answers.write(json.dumps({"id": request["id"]} | result, default=_json) + "\n")
+            answers.flush()
+        except BrokenPipeError:
+            return 0
+    return 0
+
+
+def _read(requests: queue.SimpleQueue[bytes]) -> None:
+    for line in sys.stdin.buffer:
+        requests.put(line)
+    requests.put(b"")
+    # The agent is gone.  Delivery picks up where it was cut off, so a hung one need not be waited
+    # for; an operation that is nearly done may finish.
+    time.sleep(_ORPHAN_SECONDS)
+    os._exit(1)
+
+
+def _run(project: Project, op: str, args: dict[str, Any]) -> Any:
+    operation = OPERATIONS.get(op)
+    if operation is None:
+        raise UsageError(
+            f"there is no operation {op!r}", hint=f"There are: {', '.join(OPERATIONS)}."
+        )
+    try:
+        return operation(project, **args)
+    except TypeError as error:
+        # Wrong arguments end before the operation's own frame; anything deeper is a fault of ours.
+        trace = error.__traceback__
+        if trace is not None and trace.tb_next is None:
+            raise UsageError(f"{op}: {error}") from error
+        raise
+
+
+def _hello(project: Project) -> dict[str, Any]:
+    return {"pid": os.getpid(), "python": sys.version.split()[0]}
+
+
+def _deliver(project: Project) -> dict[str, Any]:
+    from ..tracking import deliver
+
+    report = deliver(project, load_config(project.root))
+    return {
+        "delivered": report.delivered,
+        "waiting": report.waiting,
+        "errors": list(report.errors),
+        "warnings": list(report.warnings),
+        "versions": [_version(version) for version in report.versions],
+    }
+
+
+def _refresh(project: Project) -> dict[str, Any]:
+    from ..tracking import refresh
+
+    refresh(project, load_config(project.root))
+    return {}
+
+
+def _register(project: Project, run: str, name: str, model: str | None = None) -> dict[str, Any]:
+    from ..registry import register_run
+
+    return _version(register_run(project, load_config(project.root), run, name, model))
+
+
+def _set_alias(project: Project, name: str, version: int, alias: str, by: str) -> dict[str, Any]:
+    from ..registry import set_alias
+
+    return _change(set_alias(project, load_config(project.root), name, version, alias, by=by))
+
+
+def _revert_alias(project: Project, name: str, alias: str = "champion") -> dict[str, Any]:
+    from ..registry import revert_alias
+
+    return _change(revert_alias(project, load_config(project.root), name, alias))
+
+
+def _promote(project: Project, notebook: str, name: str | None = None) -> dict[str, Any]:
+    from ..promotion import promote
+
+    done = promote(project, load_config(project.root), Path(notebook), name=name)
+    return {"name": done.name, "folder": str(done.folder), "undo": done.undo}
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "hello": _hello,
+    "deliver": _deliver,
+    "refresh": _refresh,
+    "register": _register,
+    "set_alias": _set_alias,
+    "revert_alias": _revert_alias,
+    "promote": _promote,
+}
+
+
+def _version(version: ModelVersion) -> dict[str, Any]:
+    key = key_metric(version.metrics)
+    return asdict(version) | {
+        "uri": version.uri,
+        "key_metric": None if key is None else {"name": key, "value": version.metrics[key]},
+    }
+
+
+def _change(change: Any) -> dict[str, Any]:
+    return {
+        "name": change.name,
+        "alias": change.alias,
+        "version": change.after,
+        "previous": change.before,
+        "undo": change.undo,
+    }
+
+
+def _json(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else repr(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-__all__ = ["Batch", "conform", "conform_csv", "unsupported", "wanted_columns"]
+__all__ = ["Batch", "conform", "unsupported", "wanted_columns"]
 
 _SCALARS = {*NUMERIC, "boolean", "string", "binary", "datetime", "any"}
 _TENSORS = frozenset("fiub")
-_CSV = {"f": "float64", "i": "int64", "u": "int64", "b": "bool"}
-_WORDS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,46 +100,6 @@ def conform(payload: Payload, signature: Signature) -> Batch:
     values = [CONVERT[c.type](list(v), c) for c, v in zip(columns, turned, strict=True)]
     dtypes = tuple(NUMERIC.get(column.type, "object") for column in columns)
     return Batch(len(rows), _names(columns), dtypes, None, tuple(values))
-
-
-def conform_csv(body: bytes, signature: Signature, limit: int) -> Batch:
-    """Return the values of a CSV document; more than ``limit`` rows are a 413."""
-    import io
-
-    import pandas as pd
-
-    tensor = signature.tensors[0] if signature.tensors else None
-    wanted = wanted_columns(signature)
-    types = {c.name: c.type for c in signature.columns if c.name is not None}
-    # Wide types, since `conform` checks the range; text stays text, so that pandas does not guess.
-    dtypes = {name: _CSV.get(NUMERIC.get(kind, "O")[0], "object") for name, kind in types.items()}
-    dtype = None if tensor is None else _CSV.get(_kind(tensor), "object")
-    # pandas takes a million columns where the model has four, given time: look at the names first.
-    width = len(signature.columns) or (tensor.shape[-1] if tensor else 0)
-    if body.split(b"\n", 1)[0].count(b",") > 10_000 + 2 * width:
-        raise bad_input("the body has far more columns than the model")
-    try:
-        frame = pd.read_csv(
-            io.BytesIO(body),
-            encoding="utf-8",
-            usecols=(lambda name: name in types) if wanted else None,
-            dtype=dtypes if wanted else dtype,
-            nrows=limit + 1,
-            float_precision="round_trip",
-            low_memory=False,
-        )
-    except (ValueError, OverflowError) as error:  # pandas' parser errors are ValueErrors
-        raise bad_input(f"the body is not CSV that fits the model: {error}") from None
-    if len(frame) > limit:
-        raise bad_input(
-            f"more than {limit} rows in one request", status=413, code="REQUEST_LIMIT_EXCEEDED"
-        )
-    nulls = frame.astype(object).where(frame.notna(), None)
-    if wanted:
-        for name, kind in types.items():
-            if kind == "boolean" and name in nulls:
-                nulls[name] = nulls[name].map(lambda v: _WORDS.get(str(v).lower(), v))
-    return conform(Rows(list(nulls.columns), nulls.to_numpy().tolist()), signature)
 
 
 # --- picking the columns --------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Request bodies of MLflow's scoring protocol, parsed into rows or an array.
 
 The formats are MLflow's (https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/):
-``dataframe_split``, ``dataframe_records``, ``instances`` and ``inputs`` in JSON; CSV is read in
-``enforce``.  Nothing here knows a model: what the values must be is that module's subject.
+``dataframe_split``, ``dataframe_records``, ``instances`` and ``inputs`` in JSON; CSV has its own
+module.  Nothing here knows a model: what the values must be is the subject of ``enforce``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from typing import Any
 
 from ..errors import UsageError
 
-__all__ = ["Nested", "Payload", "Rows", "bad_input", "content_type", "decode_json", "show"]
+__all__ = [
+    "Nested",
+    "Payload",
+    "Rows",
+    "bad_input",
+    "content_type",
+    "decode_json",
+    "show",
+    "too_many_rows",
+]
 
 _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
@@ -42,6 +51,15 @@ Wanted = Mapping[str, bool] | None
 def bad_input(message: str, *, status: int = 400, code: str = "BAD_REQUEST") -> UsageError:
     """The error of a request: HTTP ``status`` and MLflow's ``error_code`` are in its fields."""
     return UsageError(message, status=status, error_code=code)
+
+
+def too_many_rows(limit: int) -> UsageError:
+    """The 413 for more rows than a request may have."""
+    return bad_input(
+        f"more rows than one request may have; the limit is {limit}",
+        status=413,
+        code="REQUEST_LIMIT_EXCEEDED",
+    )
 
 
 def content_type(header: str | None) -> str:
@@ -179,11 +197,7 @@ def _check_rows(names: list[Any] | None, rows: list[Any]) -> None:
 
 def _check_count(rows: Sequence[Any], limit: int) -> None:
     if len(rows) > limit:
-        raise bad_input(
-            f"{len(rows)} rows in one request; the limit is {limit}",
-            status=413,
-            code="REQUEST_LIMIT_EXCEEDED",
-        )
+        raise too_many_rows(limit)
 
 
 def _any_of(names: Sequence[str], word: str = "or") -> str:

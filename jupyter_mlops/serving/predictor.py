@@ -19,8 +19,9 @@ from ..errors import RunError, UsageError
 from ..model.signature import Column, Signature, Tensor
 from ..model.wiring import load_port
 from .bundle import Bundle
-from .enforce import Batch, conform, conform_csv, wanted_columns
-from .payload import bad_input, decode_json
+from .csv_input import decode_csv
+from .enforce import Batch, conform, wanted_columns
+from .payload import bad_input, decode_json, too_many_rows
 
 __all__ = ["Predictor"]
 
@@ -93,15 +94,12 @@ class Predictor:
 
     def score_csv(self, body: bytes) -> tuple[bytes, int]:
         """Score a CSV request, as ``score_json``."""
-        return self._score(conform_csv(body, self._signature, self._rows))
+        payload = decode_csv(body, self._signature, self._rows)
+        return self._score(conform(payload, self._signature))
 
     def _score(self, batch: Batch) -> tuple[bytes, int]:
         if batch.rows > self._rows:
-            raise bad_input(
-                f"{batch.rows} rows in one request; the limit is {self._rows}",
-                status=413,
-                code="REQUEST_LIMIT_EXCEEDED",
-            )
+            raise too_many_rows(self._rows)
         return _encode(self._predict(batch)), batch.rows
 
     def _predict(self, batch: Batch) -> Any:

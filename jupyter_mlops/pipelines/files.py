@@ -14,7 +14,7 @@ from ..model.pipeline import Parameter, Pipeline, PipelineModel, Step
 from ..model.policy import Gate, Policy
 from ..model.registry import check_alias
 from .checks import pipeline_problems
-from .validation import find_problem, show
+from .validation import find_problem
 from .yaml_text import YamlProblem, dump_yaml, parse_yaml
 
 __all__ = [
@@ -187,15 +187,8 @@ def _parse(path: Path, text: str) -> Any:
 
 def _write_text(path: Path, text: str) -> None:
     try:
-        data = text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise PipelineError(
-            f"{path}: {show(error.object[error.start])} is not text that a file can hold",
-            file=str(path),
-        ) from error
-    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, data)
+        write_atomic(path, text.encode("utf-8"))
     except OSError as error:
         raise ProjectError(
             f"{path} cannot be written: {error.strerror or error}", file=str(path)

@@ -26,9 +26,8 @@ def find_problem(data: Any, schema_name: str) -> str | None:
     impossible = next(_not_json(data, ""), None)
     if impossible is not None:
         return impossible
-    errors = sorted(
-        _validator(schema_name).iter_errors(data), key=lambda e: (len(e.absolute_path), str(e.path))
-    )
+    # The outermost first; at one depth in the schema's order, which puts the version first.
+    errors = sorted(_validator(schema_name).iter_errors(data), key=lambda e: len(e.absolute_path))
     return describe_problem(errors[0]) if errors else None
 
 
@@ -60,8 +59,9 @@ def describe_problem(error: Any) -> str:
 
 def closest(word: str, known: list[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` where a known word is near, else an empty string."""
-    near = get_close_matches(word, known, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    folded = {name.casefold(): name for name in reversed(known)}
+    near = get_close_matches(word.casefold(), list(folded), n=1)
+    return f" (did you mean {folded[near[0]]!r}?)" if near else ""
 
 
 def show(value: Any, limit: int = 60) -> str:

@@ -38,6 +38,8 @@ _CORE = (
     ),
 )
 
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+
 
 class YamlProblem(ValueError):
     """The text is not YAML as these files use it; the message says what and where."""
@@ -55,7 +57,10 @@ def parse_yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise YamlProblem(f"{where}{error.problem or error.context}") from error
+        problem = str(error.problem or error.context)
+        if problem.startswith("but ") and error.context:
+            problem = f"{error.context}, {problem}"
+        raise YamlProblem(f"{where}{problem}") from error
     except yaml.YAMLError as error:
         raise YamlProblem(" ".join(str(error).split())) from error
     except RecursionError:
@@ -154,4 +159,6 @@ def _dumper() -> Any:
 
 def _represent_text(dumper: Any, text: str) -> Any:
     style = "|" if "\n" in text else None
+    if _LINE_ENDS.search(text):
+        style = '"'  # readers take these for line breaks unless they are escaped
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)

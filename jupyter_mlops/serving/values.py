@@ -116,8 +116,9 @@ def _binary(values: list[Any], column: Column) -> Any:
 def _datetimes(values: list[Any], column: Column) -> Any:
     import pandas as pd
 
+    strings(values, column)
     try:
-        moments = pd.to_datetime(strings(values, column), format="ISO8601")
+        moments = pd.to_datetime(values, format="ISO8601")
     except (ValueError, OverflowError):
         for index, value in enumerate(values):
             try:

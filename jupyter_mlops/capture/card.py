@@ -87,7 +87,7 @@ def render_html(card: Mapping[str, Any]) -> str:
         f'<span style="color:{mark}" aria-hidden="true">&#9679;</span> '
         f"<strong>{escape(card['name'])}</strong> "
         f'<span style="opacity:.75">{escape(_status(card))} in {_seconds(card["duration"])}'
-        f" &middot; {escape(card['experiment'])}"
+        + (f" &middot; {escape(card['experiment'])}" if card["experiment"] else "")
         + ("" if card["dry_run"] else f" &middot; <code>{escape(card['run_id'][:10])}</code>")
         + "</span>"
     )

@@ -264,10 +264,11 @@ def _walk_scope(node: ast.AST) -> Iterator[ast.AST]:
     todo = [node]
     while todo:
         current = todo.pop()
+        if isinstance(current, _SCOPES):
+            continue
         yield current
         # A list used as a stack: reversed, so that the walk follows the source.
-        children = [c for c in ast.iter_child_nodes(current) if not isinstance(c, _SCOPES)]
-        todo.extend(reversed(children))
+        todo.extend(reversed(list(ast.iter_child_nodes(current))))
 
 
 def _fits(tree: ast.Module) -> Iterator[Fit]:

@@ -77,13 +77,13 @@ def find_estimators(
         for item in found.values():
             parts.update(i for i in _parts(item.model, base) if i != id(item.model))
         found = {i: item for i, item in found.items() if i not in parts}
-    return tuple(sorted(found.values(), key=lambda item: not item.loop))
+    return tuple(found.values())
 
 
 def choose(found: Iterable[Found]) -> Found | None:
-    """The one to register: the last that predicts, else the last transformer."""
-    items = list(found)
-    return next((i for i in reversed(items) if i.predictor), items[-1] if items else None)
+    """The one to register: the last that predicts, a loop variable last, else a transformer."""
+    ranked = sorted(found, key=lambda item: (item.predictor, not item.loop))  # stable
+    return ranked[-1] if ranked else None
 
 
 def is_predictor(model: Any) -> bool:
@@ -117,7 +117,7 @@ def example(
     for exact in (True, False):
         for name in dict.fromkeys([*read, *others]):
             data = namespace.get(name)
-            if exact and _matches(found.model, data) and _is_matrix(data):
+            if exact and _is_matrix(data) and _matches(found.model, data, guess=True):
                 return None, _head(data)
             if not exact and columns and _is_frame(data) and set(columns) <= set(data.columns):
                 head = _head(data)
@@ -150,11 +150,20 @@ def _is_fitted(model: Any, named_fit: bool) -> bool:
     except Exception:  # NotFittedError, or whatever the person's own estimator raises
         return False
     # Stateless transformers pass the check without ever having been fitted.
-    return (
-        named_fit
-        or hasattr(type(model), "__sklearn_is_fitted__")
-        or any(map(_is_learned, getattr(model, "__dict__", {})))
-    )
+    return named_fit or _has_state(model) or any(map(_is_learned, getattr(model, "__dict__", {})))
+
+
+def _has_state(model: Any) -> bool:
+    """Whether an estimator that says itself when it is fitted has anything to fit."""
+    if not hasattr(type(model), "__sklearn_is_fitted__"):
+        return False
+    tags = getattr(sys.modules.get("sklearn.utils"), "get_tags", None)
+    try:
+        if tags is not None:
+            return bool(tags(model).requires_fit)
+        return bool(model._get_tags()["requires_fit"])  # scikit-learn before 1.6
+    except Exception:
+        return True
 
 
 def _parts(model: Any, base: type) -> Iterator[int]:
@@ -190,13 +199,18 @@ def _columns(model: Any) -> list[str] | None:
     return None if names is None else [str(name) for name in names]
 
 
-def _matches(model: Any, data: Any) -> bool:
-    """Whether ``data`` can be what the model was fitted on, as far as it tells."""
+def _matches(model: Any, data: Any, *, guess: bool = False) -> bool:
+    """Whether ``data`` can be what the model was fitted on, as far as it tells.
+
+    For a ``guess`` a frame with named columns is not taken where the model knows of no names.
+    """
     if data is None:
         return False
     columns, count = _columns(model), _guarded(model, "n_features_in_")
     if columns is not None:
         return _is_frame(data) and [str(c) for c in data.columns] == columns
+    if guess and _is_frame(data) and all(isinstance(c, str) for c in data.columns):
+        return False
     return count is None or not _is_matrix(data) or bool(data.shape[1] == count)
 
 

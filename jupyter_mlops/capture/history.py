@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -62,10 +62,10 @@ class History:
             else:
                 self._literals.pop(name, None)
 
-    def bound_by(self, cell_id: str | None, source: str) -> frozenset[str]:
-        """Names that were bound last by an execution of the same cell."""
+    def bound_by(self, cell_id: str | None, source: str) -> Callable[[str], bool]:
+        """Whether a name was bound last by an execution of the same cell."""
         key = _cell_key(cell_id, source)
-        return frozenset(name for name, writer in self._writers.items() if writer == key)
+        return lambda name: self._writers.get(name) == key
 
     def literal(self, name: str, namespace: Mapping[str, Any]) -> tuple[bool, Any]:
         """``(True, value)`` if an earlier cell assigned a literal that ``name`` still is."""

@@ -8,48 +8,50 @@ scalars, which are what that happens to, are held for as long as the cell runs.
 from __future__ import annotations
 
 import sys
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Mapping
+from itertools import compress
 from typing import Any
 
 from .cellcode import CellCode
 
 __all__ = ["Namespace", "as_metric", "bound_names", "metrics"]
 
-_HELD = frozenset({int, float, complex, bool, type(None), bytes})
+_PLAIN = frozenset({int, float, complex})
 _NOT_METRICS = frozenset({"loop", "import", "with", "except", "def", "del"})
+_with_numpy: frozenset[type] | None = None
 _SMALL_INTS = range(-5, 257)  # CPython has one object for each of these.
 
 
 class Namespace:
-    """The addresses that the public names of a namespace had at one moment."""
+    """The addresses that the names of a namespace had at one moment."""
 
     __slots__ = ("_addresses", "_held")
 
-    def __init__(self, namespace: Mapping[str, Any]) -> None:
-        items = _items(namespace)
-        self._addresses = {name: id(value) for name, value in items if name[:1] != "_"}
-        numpy = sys.modules.get("numpy")
-        generic: Any = getattr(numpy, "generic", ())
-        self._held = [
-            value for _, value in items if type(value) in _HELD or isinstance(value, generic)
-        ]
+    # These loops run for every cell over every name there is: nothing is called in them but `id`.
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        namespace = _steady(namespace)
+        self._addresses = {name: id(value) for name, value in namespace.items()}
+        held, values = _held_types(), namespace.values()
+        self._held = list(compress(values, map(held.__contains__, map(type, values))))
 
     def had(self, name: str, value: Any) -> bool:
         """Whether ``name`` was bound to this very object."""
         return self._addresses.get(name) == id(value)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._addresses
+    def changed(self, namespace: dict[str, Any]) -> list[str]:
+        """Names that are bound to another object now, or were not bound then."""
+        had = self._addresses.get
+        return [name for name, value in _steady(namespace).items() if had(name) != id(value)]
 
 
 def bound_names(
     before: Namespace,
-    namespace: Mapping[str, Any],
+    namespace: dict[str, Any],
     code: CellCode | None,
     *,
     hidden: Mapping[str, Any],
     finished: bool,
-    again: Container[str] = (),
+    again: Callable[[str], bool] = lambda name: False,
 ) -> tuple[str, ...]:
     """Return the public names that a cell bound, those of its source first and in its order.
 
@@ -58,20 +60,23 @@ def bound_names(
     integers, ``True``, ``None``) so that nothing can be seen, and this cell bound it the last time,
     too (``again``).  ``hidden`` are the shell's own names.
     """
-    present = {n: v for n, v in _items(namespace) if n[:1] != "_" and not _is_hidden(hidden, n, v)}
     kinds = code.kinds if code is not None else {}
     certain = code.certain if code is not None else set()
+    changed = before.changed(namespace)
+    seen = set(changed)
 
-    def was_bound(name: str, value: Any) -> bool:
-        if not before.had(name, value):
+    def was_bound(name: str) -> bool:
+        if name in seen:
             return True
         if name in certain:
             return finished
-        return name in kinds and name in again and _is_shared(value)
+        return _is_shared(namespace[name]) and again(name)
 
-    first = [n for n in kinds if n in present and was_bound(n, present[n])]
-    rest = [n for n in present if n not in kinds and not before.had(n, present[n])]
-    return tuple(first + rest)
+    def is_public(name: str) -> bool:
+        return name[:1] != "_" and (name not in hidden or hidden[name] is not namespace.get(name))
+
+    first = [n for n in kinds if n in namespace and is_public(n) and was_bound(n)]
+    return tuple(first + [n for n in changed if n not in kinds and is_public(n)])
 
 
 def metrics(
@@ -107,17 +112,25 @@ def as_metric(value: Any) -> float | None:
         return None
 
 
-def _items(namespace: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    for _ in range(3):
-        try:
-            return list(namespace.items())
-        except RuntimeError:  # a thread of the person's added a name meanwhile
-            continue
-    return []
+def _held_types() -> frozenset[type]:
+    """The types of plain scalars, NumPy's among them if it is loaded."""
+    global _with_numpy
+    numpy: Any = sys.modules.get("numpy")
+    if not hasattr(numpy, "generic"):
+        return _PLAIN
+    if _with_numpy is None:
+        found, todo = set(_PLAIN), [numpy.generic]
+        while todo:
+            kind = todo.pop()
+            found.add(kind)
+            todo.extend(kind.__subclasses__())
+        _with_numpy = frozenset(found)
+    return _with_numpy
 
 
-def _is_hidden(hidden: Mapping[str, Any], name: str, value: Any) -> bool:
-    return name in hidden and hidden[name] is value
+def _steady(namespace: dict[str, Any]) -> dict[str, Any]:
+    """A copy in one step, so that a thread of the person's cannot change it while it is walked."""
+    return dict(namespace)
 
 
 def _is_shared(value: Any) -> bool:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import UsageError
-from ..model.registry import check_model_name
 
 __all__ = ["OPTIONS", "TrackOptions", "parse_options"]
 
@@ -125,6 +124,8 @@ def _with(options: TrackOptions, option: str, value: str) -> TrackOptions:
     if option == "--dry-run":
         return replace(options, dry_run=True)
     if option == "--register":
+        from ..model.registry import check_model_name
+
         return replace(options, register=check_model_name(value))
     if option == "--tag":
         key, equals, text = value.partition("=")

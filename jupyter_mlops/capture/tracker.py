@@ -8,11 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import Config, load_config
 from ..errors import UsageError
 from ..model.events import CellEvent, RunRecord, RunStarted
-from ..model.ids import new_id
-from ..project import open_project
 from .history import History
 from .notebook import Notebook, NotebookFinder, kernel_id
 from .options import TrackOptions
@@ -48,6 +45,7 @@ class Tracker:
 
         Raises ``MlopsError`` or ``OSError`` when there is no project or it cannot be written.
         """
+        from ..model.ids import new_id
         from .run import run_name
 
         notebook = self.finder.find()
@@ -128,6 +126,8 @@ class Tracker:
         """The session; opened at the first tracked cell, and anew if its journal has gone."""
         if self.session is not None and not self.session.gone():
             return self.session
+        from ..config import Config, load_config
+        from ..project import open_project
         from .session import Session
 
         self.close()
@@ -175,16 +175,18 @@ class Tracker:
         from .display import show_card
 
         session = self.session
-        config = session.config if session is not None else Config()
-        name = session.project.name if session is not None else ""
+        if session is None:  # A dry run before anything was recorded: there is no project yet.
+            card = card_payload(
+                run, experiment=run.experiment or "", root=Path.cwd(), first=False, dry_run=True
+            )
+            show_card(self.shell, card)
+            return
+        project, config = session.project, session.config
         card = card_payload(
             run,
-            experiment=run.experiment or config.experiment or name,
-            root=session.project.root if session is not None else Path.cwd(),
-            first=not dry_run and session is not None and session.runs == 1,
+            experiment=run.experiment or config.experiment or project.name,
+            root=project.root,
+            first=not dry_run and session.runs == 1,
             dry_run=dry_run,
         )
-        if dry_run or session is None:
-            show_card(self.shell, card)
-        else:
-            show_card(self.shell, card, session.project, config)
+        show_card(self.shell, card, None if dry_run else project, config)

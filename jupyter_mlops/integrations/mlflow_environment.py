@@ -12,6 +12,7 @@ import os
 import ssl
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
@@ -60,25 +61,19 @@ def using(uri: str | None, timeout: float) -> Iterator[None]:
     """Use MLflow with our settings and ``uri`` as its address; put everything back afterwards."""
     settings = mlflow_settings(timeout, os.environ)
     before = {name: os.environ.get(name) for name in (*settings, "MLFLOW_TRACKING_URI")}
-    os.environ.update(settings)
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(_restore, before)
+        os.environ.update(settings)
+        # What MLflow uses that its own libraries deprecate is nothing that we or they could change.
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", DeprecationWarning)
         tracking: Any = import_module("mlflow")
-        if uri is None:
-            yield
-            return
-        address = tracking.get_tracking_uri() if tracking.is_tracking_uri_set() else None
-        # The stores ask for the global address when they resolve ``models:/`` and artifacts.
-        tracking.set_tracking_uri(uri)
-        try:
-            yield
-        finally:
-            tracking.set_tracking_uri(address)
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        if uri is not None:
+            address = tracking.get_tracking_uri() if tracking.is_tracking_uri_set() else None
+            # The stores ask for the global address when they resolve ``models:/`` and artifacts.
+            stack.callback(tracking.set_tracking_uri, address)
+            tracking.set_tracking_uri(uri)
+        yield
 
 
 def check_server(uri: str, timeout: float) -> None:
@@ -140,6 +135,14 @@ def translate(error: Exception, uri: str) -> MlopsError:
     if code in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"):
         return NotFoundError(text)
     return UsageError(f"MLflow refused: {text}")
+
+
+def _restore(before: Mapping[str, str | None]) -> None:
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _service(shown: str, why: str) -> ServiceError:

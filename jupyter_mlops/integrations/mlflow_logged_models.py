@@ -162,7 +162,8 @@ class LoggedModels:
         except ServiceError:
             raise
         except MlopsError as error:
-            self.left_out[record.name] = str(error)
+            hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
+            self.left_out[record.name] = f"{error.message}{hint}"
             return
         try:
             check_guard(guard)

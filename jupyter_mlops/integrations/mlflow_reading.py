@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,7 +34,7 @@ def run_summary(run: Any, experiment: str | None) -> RunSummary:
         pipeline=tags.get("mlops.pipeline"),
         parent=tags.get(CHILD_OF),
         params=dict(sorted(run.data.params.items())),
-        metrics=dict(sorted(run.data.metrics.items())),
+        metrics={name: _infinite(value) for name, value in sorted(run.data.metrics.items())},
         models=tuple(row for row in _json_list(tags.get("mlops.models")) if isinstance(row, dict)),
         registered=tags.get("mlops.register"),
         warnings=tuple(str(text) for text in _json_list(tags.get("mlops.warnings"))),
@@ -71,6 +73,11 @@ def local_folder(uri: str) -> Path | None:
     if parts.scheme == "" and uri.startswith("/"):
         return Path(uri)
     return None
+
+
+def _infinite(value: float) -> float:
+    """MLflow's databases keep infinities as the largest number there is."""
+    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
 
 
 def _json_list(text: str | None) -> list[Any]:

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import ProjectError
+from ..errors import MlopsError, ProjectError
 from .mlflow_environment import translate, using
 
 __all__ = ["ensure_wal", "initialise"]
@@ -37,6 +37,8 @@ def initialise(path: Path, artifact_root: Path) -> bool:
         wal = _checkpoint(temporary)
         temporary.replace(path)
         _sync_folder(path.parent)
+    except MlopsError:  # some are an OSError, too
+        raise
     except OSError as error:
         raise ProjectError(
             f"{path} cannot be made: {error.strerror or error}",

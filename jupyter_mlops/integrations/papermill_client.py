@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())  # our errors are results; nothing goes to stderr unasked
 
 _v4: Any = nbformat.v4  # its functions are not typed
-_GRACE = 3.0  # seconds that an interrupted cell has to end by itself
+_GRACE = 5.0  # seconds that an interrupted cell has to end by itself
 _START_TIMEOUT = 60.0  # seconds for a kernel to answer
 _START_ATTEMPTS = 3  # a port may be taken between its choice and its use
 _NOISE_TAIL = 4000  # bytes of the kernel's own stderr that explain a death

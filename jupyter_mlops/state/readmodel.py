@@ -7,6 +7,7 @@ change.  Metrics, name and notebook of a version are those of its run where the 
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields, replace
@@ -116,10 +117,13 @@ def unfinished_runs(connection: sqlite3.Connection) -> list[RunSummary]:
     return [_run(row) for row in rows]
 
 
-def put_model(connection: sqlite3.Connection, model: RegisteredModel) -> bool:
-    """Keep a registered model with exactly these versions; return whether that is news.
+def put_model(
+    connection: sqlite3.Connection, model: RegisteredModel, *, remove: bool = True
+) -> bool:
+    """Keep a registered model with its versions; return whether that is news.
 
-    What a version leaves open (its place, its metrics) stays as it was.
+    Versions that it does not have are dropped if ``remove``.  What a version leaves open (its
+    place, its metrics) stays as it was.
     """
     row = connection.execute(
         "SELECT updated, description FROM models WHERE name = ?", (model.name,)
@@ -135,7 +139,7 @@ def put_model(connection: sqlite3.Connection, model: RegisteredModel) -> bool:
     known = {v.version: v for v in _versions(connection, model.name)}
     for version in model.versions:
         changed |= _write_version(connection, version, known.pop(version.version, None))
-    for number in known:
+    for number in known if remove else ():
         connection.execute(
             "DELETE FROM model_versions WHERE name = ? AND version = ?", (model.name, number)
         )
@@ -237,7 +241,7 @@ def _write_version(
             notebook=version.notebook or known.notebook,
             pipeline=version.pipeline or known.pipeline,
         )
-        if version == known:
+        if _dump(version) == _dump(known):  # as text: NaN does not equal itself
             return False
     connection.execute(
         "INSERT INTO model_versions (name, version, created, detail) VALUES (?, ?, ?, ?) "
@@ -307,12 +311,24 @@ def _run(row: sqlite3.Row) -> RunSummary:
 
 
 def _dump(value: RunSummary | ModelVersion) -> str:
-    return json.dumps(asdict(value), sort_keys=True)
+    return json.dumps(_standard(asdict(value)), sort_keys=True, allow_nan=False, default=repr)
+
+
+def _standard(value: Any) -> Any:
+    """NaN and infinities as text: SQLite's functions refuse them, as the JSON standard does."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _standard(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_standard(item) for item in value]
+    return value
 
 
 def _load(kind: type[RunSummary] | type[ModelVersion], text: str) -> dict[str, Any]:
     known = {field.name for field in fields(kind)}
     data = {name: value for name, value in json.loads(text).items() if name in known}
+    data["metrics"] = {name: float(value) for name, value in data.get("metrics", {}).items()}
     return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
 
 

@@ -1,0 +1,19 @@
+"""The registry: model versions, their aliases and gates, and loading them safely."""
+
+from .aliases import AliasChange, revert_alias, set_alias
+from .gates import evaluate_gates
+from .load import load_code, load_model, model_folder
+from .versions import get_version, list_models, register_run
+
+__all__ = [
+    "AliasChange",
+    "evaluate_gates",
+    "get_version",
+    "list_models",
+    "load_code",
+    "load_model",
+    "model_folder",
+    "register_run",
+    "revert_alias",
+    "set_alias",
+]

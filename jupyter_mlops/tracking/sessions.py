@@ -1,0 +1,99 @@
+"""The journals of a project as delivery sees them: what each still holds, cheaply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..journal import SessionFile, list_sessions, read_session
+from ..model.events import CellEvent, RunRecord, RunStarted
+from ..project import Project
+from ..state import StateDB
+from ..state.delivery import Progress, all_progress
+from .target import has_state
+
+__all__ = ["Session", "open_sessions", "waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A journal that is not dealt with to its end."""
+
+    path: Path
+    progress: Progress
+
+    def read(self) -> SessionFile:
+        """What was appended since the stored position."""
+        return read_session(self.path, self.progress.position)
+
+    def killed(self, file: SessionFile | None = None) -> tuple[RunRecord, ...]:
+        """The runs that its process began and cannot end any more; none while it may live.
+
+        ``file`` is what ``read`` returned, if it has been read already.
+        """
+        file = self.read() if file is None else file
+        if file.header is None or file.writer_alive() is not False:
+            return ()
+        # A run may have begun before the stored position.
+        whole = read_session(self.path) if self.progress.position else file
+        return tuple(_killed(started, whole) for started in whole.unfinished)
+
+
+def open_sessions(project: Project) -> Iterator[Session]:
+    """Yield the sessions that may hold something to deliver, oldest first.
+
+    One that grew since, or whose process may have died in a run, is among them; the others cost
+    one look at the file's size.
+    """
+    progress: dict[str, Progress] = {}
+    if has_state(project):
+        with StateDB(project).read() as connection:
+            progress = all_progress(connection)
+    for path in list_sessions(project.journal):
+        known = progress.get(path.stem, Progress(path.stem))
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            continue
+        if size > known.position or not known.closed:
+            yield Session(path, known)
+
+
+def waiting(project: Project) -> int:
+    """How many ended runs have not been delivered yet, those of killed processes included."""
+    if not project.exists:
+        return 0
+    count = 0
+    for session in open_sessions(project):
+        try:
+            file = session.read()
+            count += len(file.runs) + len(session.killed(file))
+        except OSError:
+            continue
+    return count
+
+
+def _killed(started: RunStarted, file: SessionFile) -> RunRecord:
+    """The record of a run that its process could not end, up to the last moment that is known."""
+    moments = [started.started]
+    for record in file.records:
+        if isinstance(record, (CellEvent, RunRecord)):
+            moments.append(record.ended)
+        elif isinstance(record, RunStarted):
+            moments.append(record.started)
+    return RunRecord(
+        run_id=started.run_id,
+        session=started.session,
+        name=started.name,
+        status="KILLED",
+        started=started.started,
+        ended=max(moments),
+        kind=started.kind,
+        experiment=started.experiment,
+        notebook=started.notebook,
+        pipeline=started.pipeline,
+        parent=started.parent,
+        tags=started.tags,
+        error={"ename": "Killed", "evalue": "its process ended before the run did"},
+    )

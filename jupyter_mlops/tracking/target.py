@@ -1,0 +1,126 @@
+"""Where runs are delivered to, and how much of them."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import urlsplit
+
+from ..config import Config, is_local_uri, public_uri
+from ..errors import UsageError
+from ..model.ports import TrackingBackend
+from ..model.wiring import load_port
+from ..project import Project, file_lock
+from ..state import StateDB
+from ..state.meta import get_meta, put_meta
+
+__all__ = [
+    "capture_level",
+    "give_consent",
+    "has_state",
+    "is_embedded",
+    "open_backend",
+    "revoke_consent",
+    "tracking_uri",
+    "watched_experiments",
+]
+
+_CONSENT = "consent"  # meta: public URI -> when
+EXPERIMENTS = "experiments"  # meta: names that this project has delivered to
+
+
+def tracking_uri(project: Project, config: Config) -> str:
+    """MLflow's address for this project: the configured one, else the project's own store.
+
+    A relative SQLite path is relative to the project's root, wherever a process stands.
+    """
+    uri = config.tracking_uri
+    if not uri:
+        return project.default_tracking_uri
+    parts = urlsplit(uri)
+    if parts.scheme.split("+")[0] == "sqlite" and not parts.netloc:
+        path = parts.path.removeprefix("/")
+        if path and not path.startswith("/") and path != ":memory:":
+            return f"{parts.scheme}:///{project.root / path}"
+    return uri
+
+
+def is_embedded(project: Project, config: Config) -> bool:
+    """Whether runs go to the project's own store."""
+    return tracking_uri(project, config) == project.default_tracking_uri
+
+
+def open_backend(project: Project, config: Config) -> TrackingBackend:
+    """Return the tracking backend; the project's own store is made if need be.
+
+    Raises ``ProjectError`` when it cannot be made.  Contacts no server yet.
+    """
+    uri = tracking_uri(project, config)
+    if is_embedded(project, config):
+        database = project.state / "mlflow.db"
+        if not database.exists():
+            project.create()
+            # Three processes that migrate one fresh database crash; a minute is a slow disk's.
+            with file_lock(project.state / "mlflow.lock", timeout=120.0):
+                load_port("tracking_store")(database, project.artifacts)
+    backend: TrackingBackend = load_port("tracking")(
+        uri,
+        artifact_root=project.artifacts,
+        experiment_default=config.experiment or project.name,
+        timeout=config.delivery_timeout,
+    )
+    return backend
+
+
+def capture_level(project: Project, config: Config) -> str:
+    """The level that applies: ``minimal`` on a server that is not local, without consent."""
+    uri = tracking_uri(project, config)
+    if config.capture == "minimal" or is_local_uri(uri) or _consented(project, uri):
+        return config.capture
+    return "minimal"
+
+
+def give_consent(project: Project, uri: str) -> None:
+    """Allow models and files to be stored on the tracking server at ``uri``, from now on.
+
+    Raises ``UsageError`` for a local address, which needs none.
+    """
+    if is_local_uri(uri):
+        raise UsageError(
+            f"{public_uri(uri)} is on this machine and needs no consent",
+            hint="Set MLFLOW_TRACKING_URI, or tracking_uri under [tool.jupyter-mlops], first.",
+        )
+    with StateDB(project).write() as connection:
+        given = get_meta(connection, _CONSENT, {})
+        put_meta(connection, _CONSENT, given | {public_uri(uri): time.time()})
+
+
+def revoke_consent(project: Project, uri: str) -> bool:
+    """Take consent back; return whether there was any."""
+    with StateDB(project).write() as connection:
+        given = get_meta(connection, _CONSENT, {})
+        found = given.pop(public_uri(uri), None) is not None
+        put_meta(connection, _CONSENT, given)
+    return found
+
+
+def watched_experiments(project: Project, config: Config) -> tuple[str, ...] | None:
+    """The experiments whose runs are this project's; ``None`` means all of its own store's."""
+    if is_embedded(project, config):
+        return None
+    names = {config.experiment or project.name}
+    if has_state(project):
+        with StateDB(project).read() as connection:
+            names.update(get_meta(connection, EXPERIMENTS, []))
+    return tuple(sorted(names))
+
+
+def has_state(project: Project) -> bool:
+    """Whether there is a ``state.db``: asking must not make one."""
+    return project.exists and project.database.is_file()
+
+
+def _consented(project: Project, uri: str) -> bool:
+    if not has_state(project):
+        return False
+    with StateDB(project).read() as connection:
+        return public_uri(uri) in get_meta(connection, _CONSENT, {})

@@ -1,4 +1,9 @@
-"""The agent's part in delivery: notice that runs wait, deliver in a worker, back off."""
+"""The agent's part in delivery: notice that runs wait, deliver in a worker, back off.
+
+Whoever runs a pipeline delivers its run itself.  So a run that is only seen in the journal, with
+nobody asking for its delivery, is given a moment, and while another process delivers the agent
+waits: starting a worker to learn that costs seconds of CPU.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +15,14 @@ from typing import Any
 
 from ..errors import MlopsError
 from ..project import Project
+from ..state import StateDB, is_held
 from .workers import Workers
 
 __all__ = ["Delivery"]
 
 _TIMEOUT = 900.0
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 60.0
+_MOMENT = 2.0
 # Runs whose kernel died leave no trace in the journal's size; they are looked for this often.
 _LOOK_AGAIN = 30.0
 
@@ -30,6 +37,7 @@ class Delivery:
         self._interpreter: str | None = None
         self._seen: frozenset[tuple[str, int]] | None = None
         self._looked = 0.0
+        self._since: float | None = None
         self._next_try = 0.0
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
@@ -44,7 +52,7 @@ class Delivery:
     def nudge(self, interpreter: str | None) -> None:
         """Somebody has something to deliver, from a session of this interpreter."""
         self._interpreter = interpreter or self._interpreter
-        self._seen = None
+        self._seen, self._since = None, 0.0
 
     async def step(self) -> None:
         """Look for runs that wait and start to deliver them, unless that has just failed."""
@@ -55,8 +63,13 @@ class Delivery:
         if unchanged and not self.waiting:
             return
         self._seen, self._looked = seen, time.monotonic()
-        self.waiting = await asyncio.to_thread(_waiting, self._project) if seen else 0
-        if self.waiting:
+        self.waiting, busy = await asyncio.to_thread(_look, self._project) if seen else (0, False)
+        if not self.waiting:
+            self._since = None
+            return
+        if self._since is None:
+            self._since = time.monotonic()
+        if not busy and time.monotonic() - self._since >= _MOMENT:
             self._task = asyncio.create_task(self._deliver())
 
     def status(self) -> dict[str, Any]:
@@ -72,18 +85,20 @@ class Delivery:
     async def _deliver(self) -> None:
         try:
             report = await self._workers.run(
-                "deliver", {}, interpreter=self._interpreter, timeout=_TIMEOUT
+                "deliver", {}, instead=self._interpreter, timeout=_TIMEOUT
             )
         except MlopsError as error:
             self._failed(str(error))
             return
         self.waiting = report["waiting"]
-        if report["errors"] or self.waiting:
-            self._failed("; ".join(report["errors"]) or f"{self.waiting} runs still wait")
-            return
-        self._failures, self.error = 0, None
         if report["delivered"]:
-            self._logger.info("delivered %d runs", report["delivered"])
+            self._logger.info("runs delivered: %d", report["delivered"])
+        if self.waiting and not report["busy"]:
+            self._failed("; ".join(report["errors"]) or f"runs that still wait: {self.waiting}")
+            return
+        for text in report["errors"]:
+            self._logger.warning("delivery: %s", text)
+        self._failures, self.error, self._since = 0, None, None
 
     def _failed(self, why: str) -> None:
         if why != self.error:  # A server that is away for a night is said once.
@@ -105,7 +120,9 @@ def _journal_sizes(project: Project) -> frozenset[tuple[str, int]]:
         return frozenset()
 
 
-def _waiting(project: Project) -> int:
+def _look(project: Project) -> tuple[int, bool]:
+    """How many runs wait, and whether somebody is delivering them."""
     from ..tracking import waiting
 
-    return waiting(project)
+    count = waiting(project)
+    return count, count > 0 and is_held(StateDB(project), "delivery")

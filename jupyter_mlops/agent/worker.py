@@ -93,6 +93,7 @@ def _deliver(project: Project) -> dict[str, Any]:
     return {
         "delivered": report.delivered,
         "waiting": report.waiting,
+        "busy": report.busy,
         "errors": list(report.errors),
         "warnings": list(report.warnings),
         "versions": [_version(version) for version in report.versions],

@@ -1,8 +1,7 @@
 """The agent's warm workers: child processes that do what needs mlflow.
 
-One child an interpreter, since a session's models can only be read by the Python that made them;
-one operation at a time in each.  A child that crashes or hangs ends alone, and the next operation
-starts another.
+One child an interpreter, one operation at a time in each.  A child that crashes or hangs ends
+alone, and the next operation starts another.
 """
 
 from __future__ import annotations
@@ -180,21 +179,27 @@ class Workers:
         ]
 
     async def run(
-        self, op: str, args: dict[str, Any], *, interpreter: str | None, timeout: float
+        self,
+        op: str,
+        args: dict[str, Any],
+        *,
+        interpreter: str | None = None,
+        instead: str | None = None,
+        timeout: float,
     ) -> Any:
         """Run an operation under ``interpreter`` (default: the agent's own); errors as ``Worker``.
 
-        An interpreter that cannot run a worker at all, because it has since been removed or does
-        not have this package, is replaced by the agent's own.
+        ``instead`` is the Python to take when that one cannot run a worker at all: it has been
+        removed since, or the package in it.
         """
         chosen = _checked(interpreter)
         try:
             return await self._run(op, args, chosen, timeout)
         except _NotStarted as error:
-            if chosen == sys.executable:
+            if instead is None or _checked(instead) == chosen:
                 raise
-            self._logger.warning("%s; using %s", error, sys.executable)
-            return await self._run(op, args, sys.executable, timeout)
+            self._logger.warning("%s; using %s", error, instead)
+            return await self._run(op, args, instead, timeout)
 
     async def step(self) -> None:
         """End children that have been idle for two minutes, and trim their log."""

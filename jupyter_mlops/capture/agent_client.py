@@ -8,6 +8,7 @@ connection, over the Unix socket that the pointer names (or loopback TCP with it
     nudge(project, config)              "there is something to deliver", from the kernel
     call(project, "/v1/wake", {})       any request
     call_op(project, "deliver", {})     an operation in the agent's warm worker
+    stop(project)                       end it
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import socket
 import struct
 import sys
@@ -23,13 +25,16 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._version import version
 from ..config import Config
 from ..errors import AgentUnavailable, MlopsError
 from ..project import Project
 from .agent_start import start_agent, unavailable
+
+if TYPE_CHECKING:
+    from ..journal import ProcessIdentity
 
 __all__ = [
     "PROTOCOL",
@@ -42,6 +47,7 @@ __all__ = [
     "is_outdated",
     "nudge",
     "read_pointer",
+    "stop",
 ]
 
 PROTOCOL = 1
@@ -69,6 +75,13 @@ class Pointer:
     socket: str | None = None
     port: int | None = None
     token: str | None = None
+
+    @property
+    def process(self) -> ProcessIdentity:
+        """Which process it is."""
+        from ..journal import ProcessIdentity
+
+        return ProcessIdentity(self.host, self.boot_id, self.pid, self.pid_started)
 
 
 def read_pointer(project: Project) -> Pointer | None:
@@ -169,6 +182,34 @@ def ensure(project: Project, config: Config, *, wait: float = 20.0) -> bool:
         time.sleep(0.05)
 
 
+def stop(project: Project, *, timeout: float = 60.0) -> int | None:
+    """End the project's agent and return its pid; ``None`` when none runs.
+
+    It finishes what is in hand first.  One that does not end within ``timeout`` seconds, or does
+    not even answer, is killed.  Firings and deployments go on: they are not its children.
+    """
+    pointer = read_pointer(project)
+    if pointer is None:
+        return None
+    process = pointer.process
+    if process.alive() is False:
+        return None
+    try:
+        call(project, "/v1/shutdown", {"drain": True}, timeout=5.0)
+    except AgentUnavailable:
+        timeout = min(timeout, 5.0)
+        _signal(process, signal.SIGTERM)
+    deadline = time.monotonic() + timeout
+    while process.alive() is not False:
+        if time.monotonic() > deadline:
+            if process.alive() is None:
+                raise unavailable(project, f"the agent runs on {pointer.host} and did not end")
+            _signal(process, signal.SIGKILL)
+            deadline = time.monotonic() + 5.0
+        time.sleep(0.02)
+    return pointer.pid
+
+
 def nudge(project: Project, config: Config, *, interpreter: str | None = None) -> None:
     """Tell the agent that there is something to deliver, starting it if need be.
 
@@ -200,6 +241,12 @@ def _nudge(project: Project, key: tuple[int, Path], interpreter: str | None) -> 
         pass
     finally:
         _nudging.discard(key)
+
+
+def _signal(process: ProcessIdentity, number: signal.Signals) -> None:
+    if process.alive():
+        with suppress(OSError):
+            os.kill(process.pid, number)
 
 
 def _greeting(project: Project) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from .launch import cancel, end_process_tree, running_slots, start_worker, worke
 from .schedules import (
     add_schedule,
     find_schedule,
+    get_slot,
     list_schedules,
     list_slots,
     local_timezone,
@@ -24,6 +25,7 @@ __all__ = [
     "end_process_tree",
     "find_schedule",
     "fire",
+    "get_slot",
     "give_up",
     "list_schedules",
     "list_slots",

@@ -101,9 +101,16 @@ def fire(project: Project, schedule: Schedule, now: float | None = None) -> Slot
 
 
 def give_up(project: Project, slot: Slot, detail: str) -> bool:
-    """Record that a waiting slot cannot be started; ``False`` if it has been claimed meanwhile."""
+    """Record that a slot cannot be run, and is not tried again.
+
+    ``False`` if that is not so: it has ended, or a process runs it.
+    """
+    process = process_of(slot)
+    states = ["due", "lost"]
+    if slot.state == "running" and process is not None and process.alive() is False:
+        states.append("running")
     return store.end_slot(
-        StateDB(project), slot, "failed", now=time.time(), detail=detail, states=("due", "lost")
+        StateDB(project), slot, "failed", now=time.time(), detail=detail, states=states
     )
 
 

@@ -20,6 +20,7 @@ from .cron import Cron
 __all__ = [
     "add_schedule",
     "find_schedule",
+    "get_slot",
     "list_schedules",
     "list_slots",
     "local_timezone",
@@ -127,6 +128,11 @@ def remove_schedule(project: Project, id: str) -> Schedule:
 def list_slots(project: Project, id: str, limit: int = 20) -> list[Slot]:
     """The newest slots of a schedule (by its whole id), newest first."""
     return store.list_slots(StateDB(project), id, limit)
+
+
+def get_slot(project: Project, slot: Slot) -> Slot:
+    """What has become of a slot."""
+    return store.get_slot(StateDB(project), slot.schedule, slot.slot) or slot
 
 
 def next_firings(schedule: Schedule, count: int = 3, *, now: float | None = None) -> list[datetime]:

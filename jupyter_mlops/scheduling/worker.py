@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import load_config
 from ..errors import ConflictError, MlopsError
@@ -30,10 +30,14 @@ from ..state import StateDB
 from ..state import schedules as store
 from .firing import HEARTBEAT_SECONDS, LEASE_SECONDS
 
+if TYPE_CHECKING:
+    from ..pipelines import StepProgress
+
 __all__ = ["NOT_CLAIMED", "Result", "main", "work"]
 
 NOT_CLAIMED = 75
 _CANCELLED = 130
+_LONGEST_DETAIL = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +120,15 @@ def run_pipeline_job(project: Project, schedule: Schedule, slot: float) -> Resul
         load_config(project.root),
         schedule.pipeline,
         schedule.parameters,
-        progress=_show,
+        progress=_show_cell,
+        on_step=_show_step,
         trigger={"schedule": schedule.id, "slot": slot_text(slot)},
     )
-    return Result(outcome.exit_code, outcome.run_id, _one_line(outcome.error))
+    for warning in outcome.warnings:
+        _say(f"Warning: {warning}")
+    for version in outcome.versions:
+        _say(f"Model {version.name} version {version.version}")
+    return Result(outcome.exit_code, outcome.run_id, _what_failed(outcome.error))
 
 
 @contextlib.contextmanager
@@ -162,7 +171,12 @@ def _claim_kept(
         thread.join(timeout=lease)
 
 
-def _show(progress: CellProgress) -> None:
+def _show_step(step: StepProgress) -> None:
+    why = f": {step.detail}" if step.detail else ""
+    _say(f"step {step.number}/{step.total} {step.step}: {step.state}{why}")
+
+
+def _show_cell(progress: CellProgress) -> None:
     """One line a cell that ended, with its title: the log of a firing is read afterwards."""
     if progress.state != "started":
         where = f"[{progress.index + 1}/{progress.total}]"
@@ -171,12 +185,12 @@ def _show(progress: CellProgress) -> None:
         print(progress.output, flush=True)
 
 
-def _one_line(error: Any) -> str | None:
+def _what_failed(error: Mapping[str, Any] | None) -> str | None:
     if not error:
         return None
-    if isinstance(error, Mapping):
-        error = f"{error.get('ename', 'Error')}: {error.get('evalue', '')}"
-    return str(error).strip().splitlines()[0][:500] if str(error).strip() else None
+    text = f"{error.get('ename') or 'Error'}: {error.get('evalue') or ''}".strip(": ")
+    step = f"step {error['step']}: " if error.get("step") else ""
+    return (step + text).splitlines()[0][:_LONGEST_DETAIL]
 
 
 def _say(text: str) -> None:

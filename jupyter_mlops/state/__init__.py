@@ -2,7 +2,7 @@
 
 from .changes import Change, changes_after, last_change, record_change
 from .db import StateDB
-from .leases import Lease, acquire, release, renew
+from .leases import Lease, acquire, is_held, release, renew
 
 __all__ = [
     "Change",
@@ -10,6 +10,7 @@ __all__ = [
     "StateDB",
     "acquire",
     "changes_after",
+    "is_held",
     "last_change",
     "record_change",
     "release",

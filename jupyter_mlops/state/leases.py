@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..errors import ConflictError
 from .db import StateDB
 
-__all__ = ["Lease", "acquire", "release", "renew"]
+__all__ = ["Lease", "acquire", "is_held", "release", "renew"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,13 @@ def renew(db: StateDB, lease: Lease, seconds: float) -> bool:
             (time.time() + seconds, lease.name, lease.holder, lease.epoch),
         )
         return cursor.rowcount == 1
+
+
+def is_held(db: StateDB, name: str) -> bool:
+    """Whether anybody holds the lease at this moment."""
+    with db.read() as connection:
+        row = connection.execute("SELECT expires FROM leases WHERE name = ?", (name,)).fetchone()
+    return row is not None and row["expires"] > time.time()
 
 
 def release(db: StateDB, lease: Lease) -> None:

@@ -3,7 +3,7 @@ module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/src/**/__tests__/*.spec.ts'],
   transform: {
-    '\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.test.json', isolatedModules: true }]
+    '\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.test.json' }]
   },
   collectCoverageFrom: ['src/model/*.ts'],
   coverageDirectory: 'coverage'

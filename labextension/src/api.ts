@@ -123,17 +123,20 @@ export class Api implements IApi {
     const url = `${URLExt.join(this._settings.baseUrl, PREFIX)}/${path}`;
     const request = `${init.method} ${PREFIX}/${path}`;
     const timeout = init.method === 'GET' ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS;
+    const signal = AbortSignal.timeout(timeout);
     let response: Response;
     let body: string;
     try {
       response = await ServerConnection.makeRequest(
         url,
-        { ...init, signal: AbortSignal.timeout(timeout) },
+        // JupyterLab's default, no-store, would add a nameless query argument.
+        { ...init, cache: 'no-cache', signal },
         this._settings
       );
       body = await response.text();
     } catch (cause) {
-      throw errorFromFailure(cause, request);
+      // `ServerConnection` makes one kind of error of a timeout and a dead server.
+      throw errorFromFailure(signal.aborted ? signal.reason : cause, request);
     }
     if (!response.ok) {
       throw errorFromAnswer(response.status, body, request);

@@ -90,7 +90,7 @@ export function asApiError(cause: unknown): ApiError {
 
 /** Make the error of a request that got no answer. */
 export function errorFromFailure(cause: unknown, request: string): ApiError {
-  const name = cause instanceof Error ? cause.name : '';
+  const name = (cause as { name?: unknown } | null)?.name;
   const text = cause instanceof Error ? cause.message : String(cause);
   if (name === 'AbortError' || name === 'TimeoutError') {
     return new ApiError({

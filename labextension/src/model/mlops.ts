@@ -224,7 +224,7 @@ export class MLops extends Emitter {
     const project = this._projectData(status.project.key, path);
     project.status.put(status);
     this._set({ view: 'ready', error: null, unborn: null, project });
-    await project.freshen(age);
+    await project.freshen(age, 'status');
   }
 
   private async _freshen(project: ProjectData, age: number): Promise<void> {

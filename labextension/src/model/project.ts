@@ -33,10 +33,13 @@ export class ProjectData {
     }
   }
 
-  /** Fetch what is stale, was never fetched, or is older than `age` milliseconds. */
-  async freshen(age: number): Promise<void> {
+  /**
+   * Fetch what is stale, was never fetched, or is at least `age` milliseconds old; `known` has just
+   * been fetched.
+   */
+  async freshen(age: number, known?: Part): Promise<void> {
     const old = PARTS.filter(
-      part => this._stale.has(part) || Date.now() - this[part].fetchedAt > age
+      part => part !== known && (this._stale.has(part) || Date.now() - this[part].fetchedAt >= age)
     );
     this._stale.clear();
     await Promise.all(old.map(part => this[part].refresh()));

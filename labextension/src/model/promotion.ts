@@ -86,9 +86,9 @@ export function differencesOf(error: ApiError): IDifference[] {
         unknown
       >;
       return {
-        name: String(row.name ?? row.metric ?? row.what ?? ''),
-        expected: show(row.expected ?? row.tracked ?? row.before ?? row.original),
-        actual: show(row.actual ?? row.replayed ?? row.after ?? row.replay)
+        name: String(pick(row, ['name', 'metric', 'what']) ?? ''),
+        expected: show(pick(row, ['expected', 'tracked', 'before'])),
+        actual: show(pick(row, ['actual', 'replayed', 'after']))
       };
     });
   }
@@ -107,6 +107,11 @@ export function summarize(differences: IDifference[], most = 90): string {
     actual === '' ? `${name} ${expected}` : `${name} ${expected} → ${actual}`
   );
   return shorten(parts.join(', '), most);
+}
+
+function pick(row: Record<string, unknown>, names: string[]): unknown {
+  const name = names.find(candidate => candidate in row);
+  return name === undefined ? undefined : row[name];
 }
 
 function show(value: unknown): string {

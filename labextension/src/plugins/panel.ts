@@ -35,7 +35,7 @@ export const panel: JupyterFrontEndPlugin<void> = {
     IKernelCheck,
     ISettingRegistry
   ],
-  activate: async (
+  activate: (
     app: JupyterFrontEnd,
     mlops: IMLops,
     labShell: ILabShell | null,
@@ -45,7 +45,7 @@ export const panel: JupyterFrontEndPlugin<void> = {
     palette: ICommandPalette | null,
     kernelCheck: IKernelCheck | null,
     settings: ISettingRegistry | null
-  ): Promise<void> => {
+  ): void => {
     const trans = (translator ?? nullTranslator).load('jupyter_mlops');
     const memory = new Memory();
     const widget = new MLopsPanel({
@@ -84,7 +84,8 @@ export const panel: JupyterFrontEndPlugin<void> = {
     app.shell.add(widget, 'right', { rank: RANK, type: 'MLOps' });
     restorer?.add(widget, widget.id);
     if (state !== null) {
-      await remember(state, memory, mlops, widget, labShell === null);
+      // The state is there once the application has started, which waits for this plugin.
+      void remember(state, memory, mlops, widget, labShell === null);
     }
   }
 };

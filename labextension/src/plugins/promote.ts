@@ -38,7 +38,8 @@ export const promote: JupyterFrontEndPlugin<void> = {
     // The toolbar button comes from the settings of this plugin.
     void settings?.load(ID).catch(() => undefined);
     app.commands.addCommand(CommandIDs.promote, {
-      label: args => (args.toolbar === true ? '' : trans.__('Promote to Pipeline…')),
+      label: args =>
+        args.toolbar === true ? trans.__('Promote') : trans.__('Promote to Pipeline…'),
       caption: trans.__('Make this notebook a pipeline, proven by a replay'),
       icon: promoteIcon,
       describedBy: {

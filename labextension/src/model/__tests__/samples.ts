@@ -1,0 +1,127 @@
+import type { IApi } from '../port';
+import type { IModelVersion, IRegisteredModel, IRun, IStatus } from '../types';
+
+/** Shapes as the server answers them, with what a test changes. */
+
+export function version(
+  name: string,
+  number: number,
+  change: Partial<IModelVersion> = {}
+): IModelVersion {
+  return {
+    name,
+    version: number,
+    uri: `models:/${name}/${number}`,
+    created: 1_760_000_000 + number,
+    aliases: [],
+    run_id: `01JDABCDEFGHJKMNPQRSTVWX${String(number).padStart(2, '0')}`,
+    mlflow_run_id: null,
+    run_name: `fit-${number}`,
+    notebook: 'notebooks/churn.ipynb',
+    pipeline: null,
+    class_name: 'RandomForestClassifier',
+    status: 'READY',
+    source: null,
+    metrics: { accuracy: 0.9 + number / 1000 },
+    key_metric: { name: 'accuracy', value: 0.9 + number / 1000 },
+    ...change
+  };
+}
+
+export function model(name: string, versions: IModelVersion[]): IRegisteredModel {
+  return { name, description: '', updated: 1_760_000_000, versions };
+}
+
+export function status(change: Partial<IStatus> = {}): IStatus {
+  return {
+    version: '0.1.0',
+    project: { name: 'churn', root: '~/churn', path: 'churn', exists: true, key: 'k'.repeat(16) },
+    problem: null,
+    tracking: { uri: 'sqlite', local: true, level: 'full', synced_at: 1, error: null },
+    waiting: 0,
+    agent: { running: true, pid: 1, enabled: true },
+    ...change
+  };
+}
+
+export function run(id: string, change: Partial<IRun> = {}): IRun {
+  return {
+    run_id: id,
+    mlflow_run_id: null,
+    name: 'fit',
+    status: 'FINISHED',
+    kind: 'cell',
+    started: 1,
+    ended: 2,
+    duration: 1,
+    delivered: false,
+    session: null,
+    experiment: null,
+    notebook: null,
+    pipeline: null,
+    parent: null,
+    params: {},
+    metrics: {},
+    models: [],
+    registered: [],
+    warnings: [],
+    ...change
+  };
+}
+
+/** An `IApi` whose answers a test sets, and that counts what was asked. */
+export class RecordingApi implements IApi {
+  readonly asked: string[] = [];
+  answers: { [K in keyof IApi]?: (...args: Parameters<IApi[K]>) => ReturnType<IApi[K]> } = {};
+
+  count(what: keyof IApi): number {
+    return this.asked.filter(item => item.startsWith(`${what}(`)).length;
+  }
+
+  status = this._method('status', async () => status());
+  projects = this._method('projects', async () => []);
+  models = this._method('models', async () => []);
+  code = this._method('code', async (_, name, number) => `load("${name}@${number}")`);
+  register = this._method('register', async (_, __, name) => version(name, 1));
+  setAlias = this._method('setAlias', async (_, name, alias, number) => ({
+    name,
+    alias,
+    version: number,
+    previous: null,
+    undo: null
+  }));
+  revertAlias = this._method('revertAlias', async (_, name, alias) => ({
+    name,
+    alias,
+    version: null,
+    previous: null,
+    undo: null
+  }));
+  run = this._method('run', async (_, id) => run(id));
+  schedules = this._method('schedules', async () => ({ schedules: [], agent_running: true }));
+  deployments = this._method('deployments', async () => []);
+  stopDeployment = this._method('stopDeployment', async () => undefined);
+  promote = this._method('promote', async () => {
+    throw new Error('not set');
+  });
+  job = this._method('job', async () => {
+    throw new Error('not set');
+  });
+  sync = this._method('sync', async () => undefined);
+
+  private _method<K extends keyof IApi>(name: K, fallback: IApi[K]): IApi[K] {
+    const call = (...args: unknown[]) => {
+      this.asked.push(`${name}(${args.join(',')})`);
+      const answer = (this.answers[name] ?? fallback) as (...args: unknown[]) => unknown;
+      return answer(...args);
+    };
+    return call as IApi[K];
+  }
+}
+
+/** Let promises that are already resolved run their course. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) {
+    await Promise.resolve();
+  }
+}

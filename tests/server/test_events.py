@@ -40,6 +40,8 @@ def events_while(server: Server, act: Callable[[], None], count: int) -> list[di
             return heard
         finally:
             socket.close()
+            while await socket.read_message() is not None:
+                pass  # until the server has closed its end, too
 
     return asyncio.run(listen())
 

@@ -10,10 +10,9 @@ from tornado import web
 
 from ... import tracking
 from ..._version import version
-from ...config import Config, is_local_uri, load_config
+from ...config import Config, is_local_uri, load_config, public_uri
 from ...errors import AgentUnavailable, ProjectError, ServiceError
 from ...project import Project
-from ..answers import redact
 from ..openapi import document
 from ..paths import contents_path, display_path, find_projects
 from ..views import problem_json
@@ -106,7 +105,7 @@ def _status(
         },
         "problem": None,
         "tracking": _tracking(project, config),
-        "waiting": tracking.waiting(project) if project.exists else 0,
+        "waiting": tracking.waiting(project),
         "agent": {"running": pid is not None, "pid": pid, "enabled": config.agent},
     }
 
@@ -119,7 +118,7 @@ def _nowhere(error: ProjectError) -> dict[str, Any]:
         "project": None,
         "problem": problem_json(error),
         "tracking": {
-            "uri": redact(uri),
+            "uri": public_uri(uri),
             "local": is_local_uri(uri),
             "level": config.capture,
             "synced_at": None,
@@ -141,13 +140,13 @@ def _projects(root: Path, depth: int, limit: int) -> dict[str, Any]:
 
 def _tracking(project: Project, config: Config) -> dict[str, Any]:
     uri = tracking.tracking_uri(project, config)
-    state = tracking.sync_state(project) if project.exists else None
+    state = tracking.sync_state(project)
     return {
-        "uri": redact(uri),
+        "uri": public_uri(uri),
         "local": is_local_uri(uri),
         "level": tracking.capture_level(project, config),
-        "synced_at": None if state is None else state.at,
-        "error": None if state is None else state.error,
+        "synced_at": state.at,
+        "error": state.error,
     }
 
 

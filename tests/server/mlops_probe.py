@@ -44,7 +44,7 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 def _load_jupyter_server_extension(serverapp: Any) -> None:
-    serverapp.web_app.add_handlers(".*$", [(r"/mlops-probe/modules", ModulesHandler)])
+    serverapp.web_app.add_handlers(".*$", [(f"{serverapp.base_url}mlops-probe", ModulesHandler)])
 
     def write() -> None:
         path = Path(os.environ["MLOPS_PROBE"]) / "routes.json"

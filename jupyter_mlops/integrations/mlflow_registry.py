@@ -86,6 +86,11 @@ class MlflowRegistry(MlflowSession):
             else:
                 client.set_registered_model_alias(name, alias, str(version))
 
+    def delete_version(self, name: str, version: int) -> None:
+        """Delete a version for good; the run keeps the model that it was made from."""
+        with self._session() as client:
+            client.delete_model_version(name, str(version))
+
     def download_model(self, name: str, version: int, target: Path) -> Path:
         """A local folder with the version's MLflow model: its own, or ``target`` filled with it."""
         with self._session() as client:

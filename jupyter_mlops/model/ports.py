@@ -122,6 +122,9 @@ class TrackingBackend(Protocol):
     def set_alias(self, name: str, alias: str, version: int | None) -> None:
         """Point ``alias`` at ``version``; ``None`` removes it."""
 
+    def delete_version(self, name: str, version: int) -> None:
+        """Delete a version for good; its number is not given again, the run keeps the model."""
+
     def download_model(self, name: str, version: int, target: Path) -> Path:
         """A local folder with the version's MLflow model: its own, or ``target`` filled with it."""
 
@@ -216,8 +219,8 @@ class NotebookExecutor(Protocol):
         """Run ``notebook`` and write the executed one to ``output``; the input is not changed.
 
         ``kernel`` names a kernelspec (``None``: the notebook's own), ``env`` is added to this
-        process's environment for the kernel alone, ``timeout`` is in seconds for the whole
-        notebook.  A cell's failure, the kernel's death and a timeout are results, and the partial
+        process's environment for the kernel alone, ``timeout`` is in seconds for all cells
+        together, from when the kernel answers.  A cell's failure, the kernel's death and a timeout are results, and the partial
         output is kept.  ``progress`` is called in the calling thread; what it raises, and
         ``KeyboardInterrupt``, ends the kernel and its processes, keeps the partial output and is
         raised.  Raises ``NotebookError`` for a file that is no notebook and ``UsageError`` for a

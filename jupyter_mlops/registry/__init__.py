@@ -1,12 +1,13 @@
 """The registry: model versions, their aliases and gates, and loading them safely."""
 
-from .aliases import AliasChange, revert_alias, set_alias
+from .aliases import AliasChange, alias_moves, revert_alias, set_alias
 from .gates import evaluate_gates
 from .load import load_code, load_model, model_folder
-from .versions import get_version, list_models, register_run
+from .versions import get_version, list_models, register_run, remove_version
 
 __all__ = [
     "AliasChange",
+    "alias_moves",
     "evaluate_gates",
     "get_version",
     "list_models",
@@ -14,6 +15,7 @@ __all__ = [
     "load_model",
     "model_folder",
     "register_run",
+    "remove_version",
     "revert_alias",
     "set_alias",
 ]

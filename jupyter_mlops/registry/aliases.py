@@ -13,18 +13,18 @@ from dataclasses import asdict, dataclass
 
 from ..config import Config
 from ..errors import ConflictError, GateRefusedError, ServiceError
-from ..model.policy import GateVerdict, Policy
+from ..model.policy import Gate, GateVerdict, Policy
 from ..model.ports import TrackingBackend
 from ..model.registry import ModelVersion, check_alias, check_model_name
 from ..project import Project
 from ..state import StateDB
-from ..state.aliases import add_move, last_move, mark_undone
+from ..state.aliases import AliasMove, add_move, alias_history, last_move, mark_undone
 from ..state.held import HeldLease, hold
 from ..state.readmodel import move_alias, put_version
 from ..tracking import open_backend
 from .gates import evaluate_gates
 
-__all__ = ["AliasChange", "policy_for", "revert_alias", "set_alias"]
+__all__ = ["AliasChange", "alias_moves", "policy_for", "revert_alias", "set_alias"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +134,19 @@ def revert_alias(
     return AliasChange(name, alias, move.after, move.before, (), undo)
 
 
+def alias_moves(project: Project, name: str) -> list[AliasMove]:
+    """Who moved which alias of a model, newest first, as far as it was done here."""
+    if not project.exists or not project.database.is_file():
+        return []
+    with StateDB(project).read() as connection:
+        return alias_history(connection, name)
+
+
 def policy_for(project: Project, version: ModelVersion) -> Policy:
     """The gates of all pipelines that register the version's model, or that made the version."""
     from ..pipelines import BrokenPipeline, load_policy, scan_pipelines
 
-    gates = []
+    gates: list[Gate] = []
     for pipeline in scan_pipelines(project):
         concerned = pipeline.name in (version.pipeline, version.name)
         if isinstance(pipeline, BrokenPipeline):

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from ..config import Config
-from ..errors import NotFoundError, ServiceError
+from ..errors import ConflictError, NotFoundError, ServiceError
 from ..model.registry import ModelSpec, ModelVersion, RegisteredModel, check_model_name
 from ..project import Project
 from ..state import StateDB
+from ..state.deployments import deployment_rows
 from ..state.held import hold
-from ..state.readmodel import put_version, read_model, read_models
+from ..state.readmodel import forget_version, put_version, read_model, read_models
 from ..tracking import deliver, find_run, open_backend, refresh
 
-__all__ = ["find_version", "get_version", "list_models", "register_run", "reread"]
+__all__ = [
+    "find_version",
+    "get_version",
+    "list_models",
+    "register_run",
+    "remove_version",
+    "reread",
+]
 
 
 def list_models(project: Project) -> list[RegisteredModel]:
@@ -99,6 +107,38 @@ def register_run(
         version, _ = backend.register(name, found.mlflow_run_id, model)
         with state.write() as connection:
             put_version(connection, version)
+    return version
+
+
+def remove_version(project: Project, config: Config, spec: ModelSpec) -> ModelVersion:
+    """Delete a version from the registry for good; return what it was.
+
+    The run keeps the model, so that a new version can be made of it.  Raises ``NotFoundError`` for
+    no such version, ``ConflictError`` for one that has an alias or is deployed, and
+    ``ServiceError`` when MLflow does not answer.
+    """
+    version = find_version(project, config, spec)
+    name, number = version.name, version.version
+    backend = open_backend(project, config)
+    backend.check(config.delivery_timeout)
+    state = StateDB(project)
+    # The lease of its aliases: one that is just being set on it must not be lost.
+    with hold(state, f"alias:{name}", wait=30.0) as lease:
+        if lease is None:
+            raise ServiceError(f"another process is moving an alias of {name}")
+        aliases = [alias for alias, holder in backend.aliases(name).items() if holder == number]
+        if aliases:
+            raise ConflictError(
+                f"{name}@{number} is the {', '.join(sorted(aliases))}",
+                hint="Move the alias to another version first.",
+            )
+        if any(row.model == name and row.version == number for row in deployment_rows(state)):
+            raise ConflictError(
+                f"{name}@{number} is deployed", hint="jupyter mlops deployments ls shows where."
+            )
+        backend.delete_version(name, number)
+        with state.write() as connection:
+            forget_version(connection, name, number)
     return version
 
 

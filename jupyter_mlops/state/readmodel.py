@@ -21,6 +21,7 @@ __all__ = [
     "find_runs",
     "forget_models",
     "forget_run",
+    "forget_version",
     "move_alias",
     "put_model",
     "put_run",
@@ -166,6 +167,16 @@ def put_version(connection: sqlite3.Connection, version: ModelVersion) -> bool:
     if changed or row is None:
         record_change(connection, "model", "created" if row is None else "updated", version.name)
     return changed
+
+
+def forget_version(connection: sqlite3.Connection, name: str, version: int) -> bool:
+    """Drop a version that MLflow no longer has."""
+    cursor = connection.execute(
+        "DELETE FROM model_versions WHERE name = ? AND version = ?", (name, version)
+    )
+    if cursor.rowcount:
+        record_change(connection, "model", "updated", name)
+    return bool(cursor.rowcount)
 
 
 def move_alias(connection: sqlite3.Connection, name: str, alias: str, version: int | None) -> bool:

@@ -4,7 +4,7 @@ from .delivery import deliver
 from .queries import find_run, list_runs
 from .removal import delete_run
 from .report import DeliveryReport
-from .sessions import waiting
+from .sessions import WaitingRuns, waiting, what_waits
 from .sync import SyncState, refresh, sync_state
 from .target import (
     capture_level,
@@ -18,6 +18,7 @@ from .target import (
 __all__ = [
     "DeliveryReport",
     "SyncState",
+    "WaitingRuns",
     "capture_level",
     "delete_run",
     "deliver",
@@ -31,4 +32,5 @@ __all__ = [
     "tracking_uri",
     "waiting",
     "watched_experiments",
+    "what_waits",
 ]

@@ -13,7 +13,7 @@ from ..state import StateDB
 from ..state.delivery import Progress, all_progress
 from .target import has_state
 
-__all__ = ["Session", "open_sessions", "waiting"]
+__all__ = ["Session", "WaitingRuns", "open_sessions", "waiting", "what_waits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +60,43 @@ def open_sessions(project: Project) -> Iterator[Session]:
             yield Session(path, known)
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingRuns:
+    """The runs of one session that wait, and what went wrong the last time, if anything.
+
+    ``next_try`` is when delivery tries again by itself, in seconds since the epoch.
+    """
+
+    session: str
+    notebook: str | None
+    runs: tuple[str, ...]
+    error: str | None
+    next_try: float
+
+
 def waiting(project: Project) -> int:
     """How many ended runs have not been delivered yet, those of killed processes included."""
+    return sum(len(session.runs) for session in what_waits(project))
+
+
+def what_waits(project: Project) -> list[WaitingRuns]:
+    """The runs that have not been delivered yet, by session, oldest first."""
     if not project.exists:
-        return 0
-    count = 0
+        return []
+    found = []
     for session in open_sessions(project):
         try:
             file = session.read()
-            count += len(file.runs) + len(session.killed(file))
+            runs = tuple(run.run_id for run in (*file.runs, *session.killed(file)))
         except OSError:
             continue
-    return count
+        if runs:
+            notebook = file.header.notebook if file.header is not None else None
+            progress = session.progress
+            found.append(
+                WaitingRuns(session.path.stem, notebook, runs, progress.error, progress.next_try)
+            )
+    return found
 
 
 def _killed(started: RunStarted, file: SessionFile) -> RunRecord:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import os
 import signal
 import subprocess
@@ -32,7 +31,7 @@ _log.addHandler(logging.NullHandler())  # our errors are results; nothing goes t
 
 _v4: Any = nbformat.v4  # its functions are not typed
 _GRACE = 5.0  # seconds that an interrupted cell has to end by itself
-_START_TIMEOUT = 60.0  # seconds for a kernel to answer
+_START_TIMEOUT = 60  # seconds for a kernel to answer
 _START_ATTEMPTS = 3  # a port may be taken between its choice and its use
 _NOISE_TAIL = 4000  # bytes of the kernel's own stderr that explain a death
 
@@ -61,7 +60,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             iopub_timeout=60,
             raise_on_iopub_timeout=False,
             coalesce_streams=True,
-            startup_timeout=60,
+            startup_timeout=_START_TIMEOUT,
             on_cell_execute=self._execute,
             on_cell_executed=self._executed,
         )
@@ -69,6 +68,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         self._phase = "starting"
         self._responsive = True  # ends gently unless it stopped answering
         self._exit_asked = False
+        self._current: Any = None
         self._task: asyncio.Task[Any] | None = None
         self._interrupting: asyncio.Task[None] | None = None
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115  (closed in run)
@@ -87,6 +87,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
                 return
             await self._start()
             self._phase = "running"
+            execution.begin()
             await self._run_cells()
             if execution.error is None and not execution.stopping and not self._exit_asked:
                 await self._note_language()
@@ -111,8 +112,16 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             self._interrupting = asyncio.ensure_future(self._interrupt())
 
     async def _interrupt(self) -> None:
-        await ensure_async(self.km.interrupt_kernel())
-        await asyncio.sleep(_GRACE)
+        # A kernel that has not begun the cell would ignore a signal: wait until it has.
+        for _ in range(int(_GRACE / 0.05)):
+            if self._current is None or "iopub.execute_input" in self._current.metadata.get(
+                "execution", {}
+            ):
+                break
+            await asyncio.sleep(0.05)
+        for _ in range(2):  # the second for what swallowed the first
+            await ensure_async(self.km.interrupt_kernel())
+            await asyncio.sleep(_GRACE / 2)
         self._responsive = False
         if self.task_poll_for_reply is not None:
             self.task_poll_for_reply.cancel()
@@ -134,9 +143,6 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
                     stderr=subprocess.STDOUT,
                 )
                 self._execution.kernel_pid = getattr(self.km.provisioner, "pid", None)
-                remaining = self._execution.remaining()
-                if remaining is not None:
-                    self.startup_timeout = max(1, math.ceil(min(_START_TIMEOUT, remaining)))
                 await self.async_start_new_kernel_client()
                 return
             except RuntimeError as error:
@@ -241,6 +247,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             self._execution.kernel_pid = None
 
     def _execute(self, cell: Any, cell_index: int) -> None:
+        self._current = cell
         # As JupyterLab does: who listens in the kernel knows which cell runs.
         self.kc.session.metadata["cellId"] = cell.get("id")
 

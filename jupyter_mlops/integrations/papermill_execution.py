@@ -41,6 +41,7 @@ class Execution:
     timeout: float | None
     emit: Callable[[CellProgress], None]
     started: float = field(default_factory=time.monotonic)
+    deadline: float | None = None
     notebook: Any = None
     status: str = "completed"
     error: dict[str, Any] | None = None
@@ -67,11 +68,14 @@ class Execution:
         if self.kernel_pid is not None:
             kill_group(self.kernel_pid)
 
+    def begin(self) -> None:
+        """Start the clock of the time limit: the kernel has answered."""
+        if self.timeout is not None:
+            self.deadline = time.monotonic() + self.timeout
+
     def remaining(self) -> float | None:
         """Seconds left of the time limit, ``None`` without one."""
-        if self.timeout is None:
-            return None
-        return self.started + self.timeout - time.monotonic()
+        return None if self.deadline is None else self.deadline - time.monotonic()
 
     def fail(self, status: str, error: dict[str, Any]) -> None:
         """Note how it ended; the first reason stays."""

@@ -110,7 +110,8 @@ def pin_bundle(bundle: Bundle, into: Path, version: int) -> str:
         for path in bundle.files:
             target = temporary / path.relative_to(bundle.folder)
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with path.open("rb") as source, target.open("xb") as copy:
+            made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with path.open("rb") as source, os.fdopen(made, "wb") as copy:
                 shutil.copyfileobj(source, copy, 1 << 20)
                 copy.flush()
                 os.fsync(copy.fileno())

@@ -34,6 +34,7 @@ _PREFIXES = (
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # Kept so that each is reaped, and that Python does not complain of one that outlives its object.
 _started: dict[int, subprocess.Popen[bytes]] = {}
+_exit_codes: dict[int, int] = {}
 
 
 def folder_of(project: Project, id: str) -> Path:
@@ -76,6 +77,7 @@ def launch(
     finally:
         os.close(descriptor)
     _started[process.pid] = process
+    _exit_codes.pop(process.pid, None)
     identity = process_identity(process.pid)
     if identity is None:  # It has ended already; why is in its log.
         raise why_ended(project, row.id, epoch, process.pid)
@@ -105,8 +107,10 @@ def end(process: ProcessIdentity, *, grace: float) -> None:
 def reap() -> None:
     """Collect the servers that this process started and that have ended."""
     for pid, process in list(_started.items()):
-        if process.poll() is not None:
+        code = process.poll()
+        if code is not None:
             del _started[pid]
+            _exit_codes[pid] = code
 
 
 def why_ended(project: Project, id: str, epoch: int, pid: int | None) -> MlopsError:
@@ -116,8 +120,12 @@ def why_ended(project: Project, id: str, epoch: int, pid: int | None) -> MlopsEr
         report = json.loads((folder / FAILURE).read_text(encoding="utf-8"))
         if report["epoch"] == epoch:
             return MlopsError.from_dict(report["error"])
-    process = None if pid is None else _started.get(pid)
-    code = None if process is None else process.poll()
+    if pid in _started:
+        # It counts as ended a moment before its last thread has, and only then has a code.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            _started[pid].wait(0.5)
+    reap()
+    code = None if pid is None else _exit_codes.pop(pid, None)
     if code is None:
         what = "the server has ended"
     elif code < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
@@ -47,6 +48,12 @@ class Agents:
                 hint="Unset JUPYTER_MLOPS_AGENT (or agent in pyproject.toml) for the server, or "
                 "use the command line: jupyter mlops --help.",
             )
+
+    async def deliver(self, project: Project, config: Config) -> None:
+        """Have the agent, started if need be, deliver what waits; returns before that is done."""
+        await self.ensure(project, config)
+        body = {"interpreter": sys.executable}
+        await self._soon(partial(agent_client.call, project, "/v1/deliver", body, timeout=5.0))
 
     async def wake(self, project: Project) -> None:
         """Tell a running agent to look at the project's state now; none running is no error."""

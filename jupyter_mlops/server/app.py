@@ -33,7 +33,7 @@ class MlopsApp(ExtensionApp):
         2.0, min=0.1, help="Seconds between two looks at which notebooks have kernels."
     ).tag(config=True)
     agent_timeout = Float(
-        120.0, min=1.0, help="Seconds to wait for one operation of a project's agent."
+        150.0, min=1.0, help="Seconds to wait for one operation of a project's agent."
     ).tag(config=True)
     max_jobs = Integer(2, min=1, help="Promotions that run at once; more of them wait.").tag(
         config=True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import pytest
 from .contract import check_answer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+ENABLE = REPOSITORY / "jupyter-config" / "server-config" / "jupyter_mlops.json"
 API = "/mlops/api/v1/"
 BASE = "/base"
 
@@ -35,7 +37,7 @@ c.ServerApp.open_browser = False
 c.ServerApp.allow_root = True
 c.ServerApp.authorizer_class = mlops_probe.RecordingAuthorizer
 c.ServerApp.jpserver_extensions = {
-    "jupyter_mlops": True, "mlops_probe": True, "jupyterlab": False, "notebook": False,
+    "mlops_probe": True, "jupyterlab": False, "notebook": False,
     "notebook_shim": False, "jupyter_lsp": False, "jupyter_server_terminals": False,
 }
 c.MlopsApp.poll_interval = 0.1
@@ -150,6 +152,9 @@ def running_server(folder: Path, root: Path, **environment: str) -> Iterator[Ser
     for path in (config, probe, runtime):
         path.mkdir(parents=True)
     (config / "jupyter_server_config.py").write_text(_CONFIG)
+    # Enabled as an installed wheel enables it.
+    (config / "jupyter_server_config.d").mkdir()
+    shutil.copy(ENABLE, config / "jupyter_server_config.d")
     token = "secret-" + os.urandom(16).hex()
     paths = [str(REPOSITORY), str(Path(__file__).parent)]
     env = os.environ | {
@@ -175,6 +180,7 @@ def running_server(folder: Path, root: Path, **environment: str) -> Iterator[Ser
         until(lambda: process.poll() is not None or (probe / "routes.json").exists(), 60)
         assert process.poll() is None, log.read_text()
         server.port = json.loads(info.read_text())["port"]
+        assert server.routes
         yield server
     finally:
         process.send_signal(signal.SIGTERM)

@@ -39,7 +39,7 @@ class Seeded:
 def fill(folder: Path) -> Seeded:
     """Fill the project at ``folder``: a delivered and a waiting run, two versions, and so on."""
     project = open_project(folder)
-    delivered, waiting, mlflow = new_id(), new_id(), "f" * 31 + "0"
+    delivered, waiting, mlflow = new_id(1.6e9), new_id(), "f" * 31 + "0"
     with StateDB(project).write() as connection:
         put_run(
             connection,

@@ -10,7 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from jupyter_mlops.project import Project, open_project
+from jupyter_mlops.server import feed as feed_module
 from jupyter_mlops.server.feed import ChangeFeed
 from jupyter_mlops.state import StateDB, record_change
 
@@ -88,6 +91,35 @@ def test_state_that_was_removed_and_made_anew_is_told_from_its_start(project: Pr
         change(project, "run", "created", "new")
         await feed.poll()
         assert said == [("run", "created", "new", project.key)]
+
+    with_feed(steps)
+
+
+def test_a_change_is_seen_after_a_long_quiet(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "_COARSE_NS", -1)  # every stamp counts as old enough
+    opened: list[Path] = []
+
+    class Counting(StateDB):
+        def read(self) -> Any:
+            opened.append(self.path)
+            return super().read()
+
+    monkeypatch.setattr(feed_module, "StateDB", Counting)
+    change(project, "run", "created", "before")
+
+    async def steps(feed: ChangeFeed, said: Said) -> None:
+        await feed.watch(project)
+        for _ in range(3):
+            await feed.poll()
+        opened.clear()
+        await feed.poll()
+        assert opened == []  # nothing was written: SQLite is not even opened
+        change(project, "run", "created", "after")
+        await feed.poll()
+        assert [event[2] for event in said] == ["after"]
+        assert opened == [project.database]
 
     with_feed(steps)
 

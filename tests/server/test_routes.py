@@ -9,6 +9,8 @@ from urllib.request import HTTPCookieProcessor, build_opener
 import pytest
 
 from jupyter_mlops.server.operations import OPERATIONS, PREFIX
+from jupyter_mlops.server.schemas import BODIES
+from jupyter_mlops.server.validation import BODY_LIMIT
 
 from .conftest import BASE, Server
 
@@ -147,6 +149,31 @@ def test_methods_that_a_route_lacks_are_answered_in_json(server: Server) -> None
             answer = server.ask(method, address(route["pattern"]), raw=b"{}")
             assert answer.status == 405, (method, route)
             assert answer.data["reason"] == "method"
+
+
+def test_a_body_that_does_not_fit_is_refused_by_naming_the_field(server: Server) -> None:
+    for operation in OPERATIONS:
+        if operation.body is None:
+            continue
+        method, path = operation.method.upper(), operation.path.format(deployment_id="taxi")
+        for raw in (b"", b"not json", b"[1]", b"\xff", b'{"path": NaN}'):
+            answer = server.ask(method, path, raw=raw)
+            assert answer.status == 400, (path, raw, answer.text)
+            assert "request body" in answer.data["message"]
+        properties = BODIES[operation.body]["properties"]
+        good = {name: 1 if s["type"] == "integer" else "x" for name, s in properties.items()}
+        for name in [*properties, "surprise"]:
+            for wrong in ({}, [], None, True):
+                answer = server.ask(method, path, good | {name: wrong})
+                assert answer.status == 400, (path, name, answer.text)
+                assert name in answer.data["message"]
+                assert answer.data["fields"]["field"] == name
+        answer = server.ask(method, path, good, query={"surprise": "1"})
+        assert answer.status == 400
+        assert "surprise" in answer.data["message"]
+        too_large = server.ask(method, path, raw=b'"' + b"x" * BODY_LIMIT + b'"')
+        assert too_large.status == 413, too_large.text
+        assert too_large.data["reason"] == "too_large"
 
 
 def test_answers_are_json_that_no_browser_runs(

@@ -68,6 +68,8 @@ class RefreshHandler(MlopsHandler):
             return
         problem = None
         try:
+            if await self.read(partial(tracking.waiting, project)):
+                await self.mlops.agents.deliver(project, config)
             await self.agent(project, "refresh")
         except AgentUnavailable:
             raise

@@ -54,7 +54,15 @@ def spool(
         signature=sign(data),
         size=len(data),
         example_name=example_name,
+        example_format=_table_format(example),
     )
+
+
+def _table_format(example: Any) -> str | None:
+    """The format in which a pipeline step can hand such an example over, if there is one."""
+    if hasattr(example, "to_parquet") and hasattr(example, "columns"):
+        return "parquet"
+    return "npy" if type(example).__module__ == "numpy" else None
 
 
 def _dump(value: Any, limit: int) -> tuple[memoryview, str]:

@@ -1,6 +1,6 @@
 """Pipelines: their files, their parameters, and running them headless."""
 
-from .declared import DeclaredParameters, declared_parameters
+from .declared import DeclaredParameters, declared_parameters, read_notebook
 from .files import (
     PIPELINE_FILE,
     POLICY_FILE,
@@ -10,6 +10,7 @@ from .files import (
     save_policy,
 )
 from .lookup import BrokenPipeline, find_pipeline, find_target, list_pipelines, scan_pipelines
+from .names import is_parameter_name
 from .outcome import RunOutcome, StepOutcome, StepProgress
 from .parameters import check_parameters, effective_parameters, expected
 from .runner import run_pipeline
@@ -28,9 +29,11 @@ __all__ = [
     "expected",
     "find_pipeline",
     "find_target",
+    "is_parameter_name",
     "list_pipelines",
     "load_pipeline",
     "load_policy",
+    "read_notebook",
     "run_pipeline",
     "save_pipeline",
     "save_policy",

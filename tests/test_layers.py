@@ -16,10 +16,9 @@ SERVICES = ("tracking", "promotion", "pipelines", "scheduling", "registry", "ser
 HEAVY = ("mlflow", "pandas", "sklearn", "papermill")
 
 
-def modules(*parts: str) -> Iterator[Path]:
-    for part in parts:
-        path = PACKAGE / part
-        yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
+def modules(*parts: str) -> list[Path]:
+    paths = [PACKAGE / part for part in parts]
+    return [p for path in paths for p in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
 
 
 def imports(path: Path) -> Iterator[tuple[int, str, int]]:

@@ -124,6 +124,13 @@ class Jobs:
             if not self._closing:
                 self._changed(job, "updated")
 
+    def _progress(self, job: Job, said: bytes) -> None:
+        # What a person would read in the terminal: the cell that runs.
+        message = _last_line(said[-4096:])[:140]
+        if message and message != job.message:
+            job.message = message
+            self._changed(job, "updated")
+
     async def _execute(self, job: Job, command: list[str]) -> None:
         try:
             process = await asyncio.create_subprocess_exec(
@@ -138,12 +145,19 @@ class Jobs:
             raise RunError(f"the promotion could not be started: {error}") from error
         try:
             output, errors, _ = await asyncio.gather(
-                _drain(process.stdout), _drain(process.stderr), process.wait()
+                _drain(process.stdout),
+                _drain(process.stderr, lambda said: self._progress(job, said)),
+                process.wait(),
             )
         except BaseException:
             await asyncio.shield(_end(process))
             raise
         _finish(job, process.returncode or 0, output, errors)
+
+
+def _last_line(said: bytes) -> str:
+    lines = said.decode("utf-8", "replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _promote(notebook: Path, name: str | None) -> list[str]:
@@ -163,20 +177,26 @@ def _finish(job: Job, code: int, output: bytes, errors: bytes) -> None:
         data = {}
     if code == 0:
         job.state, job.result = "done", data
-        job.message = f"{job.subject.name} is now a pipeline, proven by replay."
+        equal = data.get("verdict") == "equal"
+        proof = "its replay was equal" if equal else "unproven, with no metric to compare"
+        job.message = f"{job.subject.name} is now the pipeline {data.get('name')}: {proof}."
     elif isinstance(data.get("error"), dict):
         raise MlopsError.from_dict(data["error"])
     else:
-        said = errors.decode("utf-8", "replace").strip().splitlines()
         how = f"with code {code}" if code >= 0 else f"by signal {-code}"
-        raise RunError(f"the promotion ended {how}: {said[-1] if said else 'no message'}")
+        raise RunError(f"the promotion ended {how}: {_last_line(errors) or 'no message'}")
 
 
-async def _drain(stream: asyncio.StreamReader | None) -> bytes:
-    kept = bytearray()
+async def _drain(
+    stream: asyncio.StreamReader | None, heard: Callable[[bytes], None] | None = None
+) -> bytes:
+    """Read to the end and keep the last part; ``heard`` is called with it as it grows."""
+    kept = b""
     while stream is not None and (chunk := await stream.read(65536)):
-        kept += chunk[: max(0, _OUTPUT - len(kept))]
-    return bytes(kept)
+        kept = (kept + chunk)[-_OUTPUT:]
+        if heard is not None:
+            heard(kept)
+    return kept
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

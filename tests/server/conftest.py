@@ -134,7 +134,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Wait until ``condition()`` is true and return what it returned; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:

@@ -14,11 +14,12 @@ import psutil
 import pytest
 
 from jupyter_mlops.errors import ConflictError, NotFoundError
-from jupyter_mlops.project import Project
+from jupyter_mlops.project import Project, open_project
 from jupyter_mlops.server import promotions
 from jupyter_mlops.server.promotions import Job, Jobs
 
-from .conftest import Server, until
+from ..promotion.test_promote import record, write
+from .conftest import Server, running_server, until
 
 SLEEP = "import time; time.sleep(600)"
 
@@ -153,12 +154,9 @@ def test_jobs_that_ended_long_ago_are_forgotten(project: Project) -> None:
     with_jobs("", steps)
 
 
-def test_a_notebook_that_cannot_be_promoted_fails_its_job(server: Server, place: Path) -> None:
-    from jupyter_mlops.project import open_project
-
-    open_project(place)
-    (place / "broken.ipynb").write_text("this is no notebook")
-    answer = server.post("promotions", path=f"{place.name}/broken.ipynb")
+def promoted(server: Server, path: str, **body: str) -> dict[str, Any]:
+    """Promote over the API, and return the job when it has ended."""
+    answer = server.post("promotions", path=path, **body)
     assert answer.status == 202, answer.text
     job = answer.data["job"]
     assert (job["kind"], job["state"]) == ("promotion", "running")
@@ -167,7 +165,58 @@ def test_a_notebook_that_cannot_be_promoted_fails_its_job(server: Server, place:
         found = server.get(f"jobs/{job['id']}").data["job"]
         return found if found["state"] != "running" else None
 
-    failed = until(done)
+    ended: dict[str, Any] = until(done, 120)
+    return ended
+
+
+def test_a_tracked_notebook_is_promoted(server: Server, place: Path) -> None:
+    project = open_project(place)
+    cells = [("c1", "factor = 2"), ("c2", "dead_end = 1"), ("c3", "%%track\nscore = factor * 0.25")]
+    notebook = write(place / "work" / "taxi.ipynb", cells)
+    record(project, notebook, cells, metrics={"score": 0.5})
+    job = promoted(server, f"{place.name}/work/taxi.ipynb", name="taxi-tips")
+    assert (job["state"], job["error"]) == ("done", None), job
+    assert (job["result"]["name"], job["result"]["verdict"]) == ("taxi-tips", "equal")
+    assert job["result"]["undo"]
+    assert "taxi-tips: its replay was equal" in job["message"]
+    (pipeline,) = server.get("pipelines", path=place.name).data["pipelines"]
+    assert pipeline["name"] == "taxi-tips"
+    assert [p["name"] for p in pipeline["parameters"]] == ["factor"]
+
+
+def test_a_replay_that_differs_says_what(server: Server, place: Path) -> None:
+    project = open_project(place)
+    cells = [("c1", "%%track\nscore = 0.25")]
+    notebook = write(place / "taxi.ipynb", cells)
+    record(project, notebook, cells, metrics={"score": 0.5})
+    job = promoted(server, f"{place.name}/taxi.ipynb")
+    assert job["state"] == "failed"
+    assert job["error"]["reason"] == "replay_differs"
+    assert "score" in str(job["error"]["fields"]["differences"])
+    assert not (place / "pipelines" / "taxi").exists()
+
+
+def test_a_promotion_ends_with_its_server_and_leaves_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "root" / "proj"
+    place.mkdir(parents=True)
+    (place / "pyproject.toml").write_text("")
+    project = open_project(place)
+    cells = [("c1", "import time"), ("c2", "%%track\ntime.sleep(600)\nscore = 1.0")]
+    record(project, write(place / "slow.ipynb", cells), cells, metrics={"score": 1.0})
+    with running_server(tmp_path, tmp_path / "root") as server:
+        job = server.post("promotions", path="proj/slow.ipynb").data["job"]
+        until(lambda: "sleep" in server.get(f"jobs/{job['id']}").data["job"]["message"], 120)
+        started = psutil.Process(server.process.pid).children(recursive=True)
+        assert len(started) >= 2  # the promotion and its kernel
+    for process in started:
+        until(lambda process=process: not _alive(process.pid))
+    assert not (place / "pipelines").exists() or not list((place / "pipelines").iterdir())
+
+
+def test_a_notebook_that_cannot_be_promoted_fails_its_job(server: Server, place: Path) -> None:
+    open_project(place)
+    (place / "broken.ipynb").write_text("this is no notebook")
+    failed = promoted(server, f"{place.name}/broken.ipynb")
     assert failed["state"] == "failed"
     assert failed["error"]["reason"] == "notebook", failed
     assert "broken.ipynb" in failed["error"]["message"]

@@ -208,13 +208,13 @@ class _Delivery:
                 full=self.full,
                 guard=self.lease.holds,
             )
+            self.warnings += done.warnings
             version = self._register(backend, record, done)
         except ConflictError:
             raise
         except UsageError as error:
             self._skip(file, record, end, error)
             return
-        self.warnings += done.warnings
         with self.state.write() as connection:
             self.lease.lease.check(connection)
             advance(connection, file.session, end)

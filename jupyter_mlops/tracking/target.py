@@ -57,11 +57,14 @@ def open_backend(project: Project, config: Config) -> TrackingBackend:
     uri = tracking_uri(project, config)
     if is_embedded(project, config):
         database = project.state / "mlflow.db"
-        if not database.exists():
+        prepare = load_port("tracking_store")
+        if database.exists():
+            prepare(database, project.artifacts)
+        else:
             project.create()
-            # Three processes that migrate one fresh database crash; a minute is a slow disk's.
+            # Three processes that migrate one fresh database crash; two minutes are a slow disk's.
             with file_lock(project.state / "mlflow.lock", timeout=120.0):
-                load_port("tracking_store")(database, project.artifacts)
+                prepare(database, project.artifacts)
     backend: TrackingBackend = load_port("tracking")(
         uri,
         artifact_root=project.artifacts,

@@ -18,6 +18,15 @@ from jupyter_mlops.project import Project, open_project
 _FOREIGN = ("MLFLOW_", "JUPYTER_", "JPY_", "PAPERMILL_", "IPYTHONDIR")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the full forms of tests out unless they are asked for: ``-m full``."""
+    if "full" in config.getoption("markexpr"):
+        return
+    for item in items:
+        if item.get_closest_marker("full"):
+            item.add_marker(pytest.mark.skip(reason="the full form; run it with -m full"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _private_environment() -> Iterator[None]:
     """Keep the person's Jupyter folders, configuration and running agents out of the tests."""

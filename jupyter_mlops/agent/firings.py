@@ -13,6 +13,7 @@ from ..scheduling import (
     Slot,
     end_process_tree,
     give_up,
+    overdue,
     process_of,
     slot_text,
     start_worker,
@@ -71,10 +72,11 @@ class Firings:
     def step(self) -> None:
         """Find what is due and start it."""
         trusted = time.monotonic() >= self._trust_leases_at
+        if trusted:
+            for slot in overdue(self._project):
+                self._kill(slot)
         found = tick(self._project, trust_leases=trusted)
         self.next_at, self._active = found.next_at, found.active
-        for slot in found.fenced:
-            self._kill(slot)
         due = {(slot.schedule, slot.slot) for slot in found.start}
         for key in list(self._starts):
             # Claimed, or decided otherwise: what is known of its start is of no more use.

@@ -166,17 +166,16 @@ def ensure(project: Project, config: Config, *, wait: float = 20.0) -> bool:
     if not config.agent:
         return False
     deadline = time.monotonic() + wait
-    started = False
     while True:
         greeting = _greeting(project)
+        if greeting is None:
+            start_agent(project, max(1.0, deadline - time.monotonic()))
+            greeting = _greeting(project)
         if greeting is not None and not greeting.get("draining"):
             if not is_outdated(greeting):
                 return True
             with suppress(AgentUnavailable):
                 call(project, "/v1/shutdown", {"drain": True}, timeout=5.0)
-        if not started:
-            started = True
-            start_agent(project, wait)
         if time.monotonic() > deadline:
             raise unavailable(project, f"the agent did not start within {wait:g} s")
         time.sleep(0.05)

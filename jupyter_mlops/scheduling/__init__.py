@@ -2,7 +2,7 @@
 
 from ..model.schedule import Schedule, Slot, slot_text
 from .cron import Cron
-from .firing import Tick, fire, give_up, process_of, tick
+from .firing import Tick, fire, give_up, overdue, process_of, tick
 from .launch import cancel, end_process_tree, running_slots, start_worker, worker_log
 from .schedules import (
     add_schedule,
@@ -31,6 +31,7 @@ __all__ = [
     "list_slots",
     "local_timezone",
     "next_firings",
+    "overdue",
     "process_of",
     "remove_schedule",
     "running_slots",

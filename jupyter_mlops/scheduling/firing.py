@@ -29,6 +29,7 @@ __all__ = [
     "Tick",
     "fire",
     "give_up",
+    "overdue",
     "process_of",
     "tick",
 ]
@@ -50,7 +51,7 @@ class Tick:
     """What a tick found.
 
     ``start`` are the slots whose worker is to be started now; ``fenced`` those that were taken from
-    a process which still lives and should be killed; ``active`` whether any slot runs or waits;
+    a process which lives on; ``active`` whether any slot runs or waits;
     ``next_at`` when the next schedule is due.
     """
 
@@ -73,6 +74,22 @@ def tick(project: Project, now: float | None = None, *, trust_leases: bool = Tru
     _insert_due(db, now)
     active = store.active_slots(db)
     return Tick(_startable(active, now), fenced, bool(active), store.next_due(db))
+
+
+def overdue(project: Project, now: float | None = None) -> tuple[Slot, ...]:
+    """The slots whose process lives on this machine and has let its lease run out.
+
+    To be killed before the tick that gives them up: a process that was stopped in the middle of a
+    transaction keeps everybody, that tick too, from writing to ``state.db``.
+    """
+    now = time.time() if now is None else now
+    found = []
+    for slot in store.active_slots(StateDB(project)):
+        process = process_of(slot)
+        late = slot.state == "running" and (slot.lease_expires or 0.0) <= now
+        if late and process is not None and process.alive():
+            found.append(slot)
+    return tuple(found)
 
 
 def fire(project: Project, schedule: Schedule, now: float | None = None) -> Slot:

@@ -20,6 +20,7 @@ from .firing import process_of
 __all__ = ["cancel", "end_process_tree", "running_slots", "start_worker", "worker_log"]
 
 _KEEP_LOGS = 20
+_KILL_SECONDS = 5.0
 
 
 def worker_log(project: Project, slot: Slot) -> Path:
@@ -108,14 +109,19 @@ def end_process_tree(process: ProcessIdentity, *, grace: float) -> None:
         if grace > 0:
             with contextlib.suppress(OSError):
                 os.kill(process.pid, signal.SIGTERM)
-            deadline = time.monotonic() + grace
-            while process.alive() and time.monotonic() < deadline:
-                time.sleep(0.05)
+            _wait(process, grace)
             with contextlib.suppress(psutil.Error):
                 tree += tree[0].children(recursive=True)
         for one in tree:
             with contextlib.suppress(psutil.Error):
                 one.kill()
+        _wait(process, _KILL_SECONDS)
+
+
+def _wait(process: ProcessIdentity, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while process.alive() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _prune(folder: Path, schedule: str) -> None:

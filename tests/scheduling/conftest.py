@@ -15,6 +15,9 @@ parameters:
   fail:
     type: boolean
     default: false
+  seconds:
+    type: number
+    default: 0
 steps:
   - name: train
     notebook: train.ipynb
@@ -22,9 +25,9 @@ steps:
 NOTEBOOK = """\
 {"cells": [
   {"cell_type": "code", "id": "params", "metadata": {"tags": ["parameters"]},
-   "execution_count": null, "outputs": [], "source": "alpha = 0.5\\nfail = False"},
+   "execution_count": null, "outputs": [], "source": "alpha = 0.5\\nfail = False\\nseconds = 0"},
   {"cell_type": "code", "id": "work", "metadata": {}, "execution_count": null, "outputs": [],
-   "source": "assert not fail\\nscore = alpha * 2\\nprint(score)"}],
+   "source": "import time\\ntime.sleep(seconds)\\nassert not fail\\nscore = alpha * 2\\nprint(score)"}],
  "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
  "nbformat": 4, "nbformat_minor": 5}
 """

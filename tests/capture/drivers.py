@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import time
+import uuid
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import KernelManager
+from jupyter_core.paths import jupyter_runtime_dir
 
 from jupyter_mlops.capture.card import MIME
 from jupyter_mlops.journal import SessionFile, list_sessions, read_session
@@ -119,7 +122,10 @@ class Kernel(Journals):
         from jupyter_mlops.project import open_project
 
         self.project = open_project(folder, create=False)
-        self.manager = KernelManager(kernel_name="python3")
+        self.id = str(uuid.uuid4())
+        # As Jupyter Server names it: the kernel's id is in it.
+        connection_file = os.path.join(jupyter_runtime_dir(), f"kernel-{self.id}.json")
+        self.manager = KernelManager(kernel_name="python3", connection_file=connection_file)
         self.manager.start_kernel(cwd=str(folder), env=dict(env))
         self.client = self.manager.client()
         self.client.start_channels()

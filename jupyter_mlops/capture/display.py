@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,10 +50,9 @@ def register_run(
     from . import agent_client
 
     if not agent_client.ensure(project, config):
-        raise ServiceError(
-            "the background agent is turned off",
-            hint=f"Run: jupyter mlops models register {run_id} {name!r}",
-        )
+        words = ["jupyter", "mlops", "models", "register", run_id, name]
+        words += ["--model", model] if model is not None else []
+        raise ServiceError("the background agent is turned off", hint=f"Run: {shlex.join(words)}")
     result = agent_client.call_op(
         project, "register", {"run": run_id, "name": name, "model": model}
     )

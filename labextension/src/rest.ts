@@ -486,6 +486,12 @@ export interface components {
         /** @description The registered model it makes. */
         model: string | null;
       }[];
+      /** @description Pipelines whose files are not valid. */
+      broken: {
+        name: string;
+        path: string | null;
+        error: components['schemas']['Problem'];
+      }[];
     };
     Schedules: {
       schedules: {
@@ -513,6 +519,10 @@ export interface components {
       url: string | null;
       status: string;
       error: string | null;
+      hint: string | null;
+      warnings: string[];
+      /** @description The version that the alias means by now, if it is another one. */
+      behind: number | null;
       created: number;
       started: number | null;
     };
@@ -586,8 +596,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -624,8 +634,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -673,8 +683,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -733,8 +743,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -802,8 +812,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description The agent or the tracking server did not answer. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -811,8 +821,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The agent or the tracking server did not answer. */
-      503: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -880,8 +890,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description The agent or the tracking server did not answer. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -889,8 +899,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The agent or the tracking server did not answer. */
-      503: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -958,8 +968,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description The agent or the tracking server did not answer. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -967,8 +977,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The agent or the tracking server did not answer. */
-      503: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -1017,8 +1027,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -1077,8 +1087,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -1126,8 +1136,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -1175,8 +1185,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -1224,8 +1234,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -1295,8 +1305,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -1364,8 +1374,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -1413,8 +1423,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -1464,8 +1474,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description The agent or the tracking server did not answer. */
+      503: {
         headers: {
           [name: string]: unknown;
         };
@@ -1473,8 +1483,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The agent or the tracking server did not answer. */
-      503: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };
@@ -1511,8 +1521,8 @@ export interface operations {
           'application/json': components['schemas']['Error'];
         };
       };
-      /** @description The server's own trouble, in words. */
-      500: {
+      /** @description Any other failure: 403 or 507 where a folder cannot be written, 405, 413, 422 where a notebook failed, 500 and 501 for the server's own trouble. */
+      default: {
         headers: {
           [name: string]: unknown;
         };

@@ -1,6 +1,6 @@
 import type { IJob } from './types';
 import { ApiError } from './errors';
-import { formatNumber, formatValue, shorten } from './format';
+import { shorten } from './format';
 import type { IApi } from './port';
 
 /** How long to wait between looks at a job whose events do not come, in milliseconds. */
@@ -39,91 +39,60 @@ export async function finishJob(
 /** What a promotion made, as its notification says it. */
 export interface IPromoted {
   name: string;
-  /** The folder, as the server names it: `pipelines/<name>`. */
-  folder: string;
   /** `equal`, `within_tolerance`, `differs` or `unproven`. */
   verdict: string;
+  /** The command that takes it back. */
   undo: string | null;
+  /** How many cells the pipeline has of the notebook's, and how many it does without. */
   kept: number | null;
   dropped: number | null;
 }
 
-/** Read the result of a finished promotion job. */
+/** Read the result of a finished promotion job: what `jupyter mlops promote --json` prints. */
 export function readPromotion(job: IJob, asked: string): IPromoted {
   const result = job.result ?? {};
-  const name = typeof result.name === 'string' ? result.name : asked;
-  const proof = result.proof;
-  const verdict =
-    typeof proof === 'string'
-      ? proof
-      : typeof proof === 'object' && proof !== null
-        ? ((proof as Record<string, unknown>).verdict ?? (proof as Record<string, unknown>).status)
-        : null;
+  const text = (key: string) => (typeof result[key] === 'string' ? (result[key] as string) : null);
+  const count = (key: string) => (typeof result[key] === 'number' ? (result[key] as number) : null);
   return {
-    name,
-    folder: typeof result.folder === 'string' ? result.folder : `pipelines/${name}`,
-    verdict: typeof verdict === 'string' ? verdict : 'unproven',
-    undo: typeof result.undo === 'string' ? result.undo : null,
-    kept: count(result.kept),
-    dropped: count(result.dropped)
+    name: text('name') ?? asked,
+    verdict: text('verdict') ?? 'unproven',
+    undo: text('undo'),
+    kept: count('kept'),
+    dropped: count('dropped')
   };
 }
 
-/** A value that a replay gave otherwise than the tracked run. */
+/** A metric that a replay gave otherwise than the tracked run; empty where a side has none. */
 export interface IDifference {
-  name: string;
-  expected: string;
-  actual: string;
+  metric: string;
+  tracked: string;
+  replayed: string;
 }
 
 /** The differences in a `replay_differs` error, `[]` when it lists none. */
 export function differencesOf(error: ApiError): IDifference[] {
   const found = error.fields['differences'];
-  if (Array.isArray(found)) {
-    return found.map(item => {
-      const row = (typeof item === 'object' && item !== null ? item : { name: item }) as Record<
-        string,
-        unknown
-      >;
-      return {
-        name: String(pick(row, ['name', 'metric', 'what']) ?? ''),
-        expected: show(pick(row, ['expected', 'tracked', 'before'])),
-        actual: show(pick(row, ['actual', 'replayed', 'after']))
-      };
-    });
+  if (!Array.isArray(found)) {
+    return [];
   }
-  if (typeof found === 'object' && found !== null) {
-    return Object.entries(found).map(([name, pair]) => {
-      const [expected, actual] = Array.isArray(pair) ? pair : [pair, undefined];
-      return { name, expected: show(expected), actual: show(actual) };
-    });
-  }
-  return [];
+  return found
+    .filter((row): row is Record<string, unknown> => typeof row === 'object' && row !== null)
+    .map(row => ({
+      metric: String(row.metric ?? ''),
+      tracked: show(row.tracked),
+      replayed: show(row.replayed)
+    }));
 }
 
 /** The differences in one line for a notification: `accuracy 0.91 is now 0.89`. */
 export function summarize(differences: IDifference[], most = 90): string {
-  const parts = differences.map(({ name, expected, actual }) =>
-    actual === '' ? `${name} ${expected}` : `${name} ${expected} → ${actual}`
+  const parts = differences.map(
+    ({ metric, tracked, replayed }) => `${metric} ${tracked || '–'} → ${replayed || '–'}`
   );
   return shorten(parts.join(', '), most);
 }
 
-function pick(row: Record<string, unknown>, names: string[]): unknown {
-  const name = names.find(candidate => candidate in row);
-  return name === undefined ? undefined : row[name];
-}
-
+/** In full: two metrics may differ in their last digit only. */
 function show(value: unknown): string {
-  if (value === undefined || value === null) {
-    return value === null ? 'none' : '';
-  }
-  return typeof value === 'number' ? formatNumber(value) : formatValue(value);
-}
-
-function count(value: unknown): number | null {
-  if (Array.isArray(value)) {
-    return value.length;
-  }
-  return typeof value === 'number' ? value : null;
+  return value === null || value === undefined ? '' : String(value);
 }

@@ -38,16 +38,14 @@ export const promote: JupyterFrontEndPlugin<void> = {
     // The toolbar button comes from the settings of this plugin.
     void settings?.load(ID).catch(() => undefined);
     app.commands.addCommand(CommandIDs.promote, {
-      label: args =>
-        args.toolbar === true ? trans.__('Promote') : trans.__('Promote to Pipeline…'),
+      label: trans.__('Promote to Pipeline…'),
       caption: trans.__('Make this notebook a pipeline, proven by a replay'),
       icon: promoteIcon,
       describedBy: {
         args: {
           type: 'object',
           properties: {
-            name: { type: 'string', description: trans.__('Name to suggest for the pipeline') },
-            toolbar: { type: 'boolean', description: trans.__('Whether it is a toolbar button') }
+            name: { type: 'string', description: trans.__('Name to suggest for the pipeline') }
           }
         }
       },

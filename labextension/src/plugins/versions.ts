@@ -4,10 +4,10 @@ import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { copyIcon, tagIcon } from '@jupyterlab/ui-components';
+import { copyIcon } from '@jupyterlab/ui-components';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import { insertIcon } from '../icons';
+import { aliasIcon, insertIcon } from '../icons';
 import { asApiError, gatesOf } from '../model/errors';
 import { shorten } from '../model/format';
 import { CommandIDs, IMLops } from '../tokens';
@@ -91,7 +91,7 @@ export const versions: JupyterFrontEndPlugin<void> = {
     commands.addCommand(CommandIDs.setAlias, {
       label: trans.__('Set Alias…'),
       caption: trans.__('Give an alias such as champion to this model version'),
-      icon: tagIcon,
+      icon: aliasIcon,
       describedBy,
       isEnabled,
       execute: args => {
@@ -160,12 +160,15 @@ async function setAlias(
       before === null
         ? trans.__('%1 of %2 is now v%3.', alias, shorten(name, 60), version)
         : trans.__('%1 of %2 is now v%3; it was v%4.', alias, shorten(name, 60), version, before);
-    Notification.success(shorten(message), {
+    const id = Notification.success(shorten(message), {
       autoClose: 15000,
       actions: [
         {
           label: trans.__('Undo'),
-          callback: () => void undo().catch(cause => fail(trans.__('Undo failed'), cause))
+          callback: () => {
+            Notification.dismiss(id);
+            void undo().catch(cause => fail(trans.__('Undo failed'), cause));
+          }
         }
       ]
     });

@@ -1,6 +1,5 @@
 import { Dialog, ReactWidget, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { checkIcon, closeIcon } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
@@ -290,21 +289,20 @@ export async function showGates(
         <p>{message}</p>
         {gates.length > 0 && (
           <ul>
-            {gates.map(gate => {
-              const Icon = gate.passed ? checkIcon : closeIcon;
-              return (
-                <li key={gate.name} className={gate.passed ? 'jp-mlops-passed' : 'jp-mlops-failed'}>
-                  <Icon.react tag="span" height="16px" width="16px" />
-                  <span>
-                    <strong>{gate.name}</strong>{' '}
-                    <span className="jp-mlops-muted">
-                      {gate.passed ? trans.__('passed') : trans.__('refused')}
-                    </span>
-                    <div>{gate.message}</div>
+            {gates.map(gate => (
+              <li key={gate.name} className={gate.passed ? 'jp-mlops-passed' : 'jp-mlops-failed'}>
+                <span className="jp-mlops-verdict" aria-hidden="true">
+                  {gate.passed ? '✓' : '✗'}
+                </span>
+                <span>
+                  <strong>{gate.name}</strong>{' '}
+                  <span className="jp-mlops-muted">
+                    {gate.passed ? trans.__('passed') : trans.__('refused')}
                   </span>
-                </li>
-              );
-            })}
+                  <div>{gate.message}</div>
+                </span>
+              </li>
+            ))}
           </ul>
         )}
         {hint && <p className="jp-mlops-muted">{hint}</p>}
@@ -331,17 +329,17 @@ export async function showDifferences(
           <table>
             <thead>
               <tr>
-                <th>{trans.__('Value')}</th>
+                <th>{trans.__('Metric')}</th>
                 <th>{trans.__('Tracked')}</th>
                 <th>{trans.__('Replayed')}</th>
               </tr>
             </thead>
             <tbody>
               {differences.map(row => (
-                <tr key={row.name}>
-                  <td>{row.name}</td>
-                  <td>{row.expected}</td>
-                  <td>{row.actual}</td>
+                <tr key={row.metric}>
+                  <td>{row.metric}</td>
+                  <td>{row.tracked || '–'}</td>
+                  <td>{row.replayed || '–'}</td>
                 </tr>
               ))}
             </tbody>

@@ -51,40 +51,55 @@ export interface IViewport {
 
 /**
  * Follow an element's scroll position, height and font size, to draw only the rows it shows.
- * Redraws are merged to one a frame.
+ *
+ * `ruler` is one em high. Sizes are read when the browser reports them: read at any other moment,
+ * as in an animation frame while the theme changes, they can be those of a page in between.
  */
-export function useViewport(ref: React.RefObject<HTMLElement>): IViewport {
+export function useViewport(
+  ref: React.RefObject<HTMLElement>,
+  ruler: React.RefObject<HTMLElement>
+): IViewport {
   const [viewport, setViewport] = React.useState<IViewport>({ top: 0, height: 400, scale: 1 });
   React.useLayoutEffect(() => {
     const element = ref.current;
-    if (element === null) {
+    const em = ruler.current;
+    if (element === null || em === null) {
       return undefined;
     }
+    const change = (part: Partial<IViewport>) =>
+      setViewport(now => {
+        const next = { ...now, ...part };
+        const same = now.top === next.top && now.height === next.height && now.scale === next.scale;
+        return same ? now : next;
+      });
     let frame = 0;
-    const measure = () => {
-      frame = 0;
-      const font = parseFloat(getComputedStyle(element).fontSize);
-      const next = {
-        top: element.scrollTop,
-        height: element.clientHeight,
-        scale: Number.isFinite(font) && font > 0 ? font / 13 : 1
-      };
-      setViewport(now =>
-        now.top === next.top && now.height === next.height && now.scale === next.scale ? now : next
-      );
+    const onScroll = () => {
+      frame ||= requestAnimationFrame(() => {
+        frame = 0;
+        change({ top: element.scrollTop });
+      });
     };
-    const later = () => {
-      frame ||= requestAnimationFrame(measure);
-    };
-    measure();
-    element.addEventListener('scroll', later, { passive: true });
-    const observer = new ResizeObserver(later);
+    const observer = new ResizeObserver(() => {
+      // A hidden panel has no size; what it showed is right again when it comes back.
+      if (element.clientHeight > 0 && em.offsetHeight > 0) {
+        change({
+          top: element.scrollTop,
+          height: element.clientHeight,
+          scale: em.getBoundingClientRect().height / DESIGN_EM
+        });
+      }
+    });
     observer.observe(element);
+    observer.observe(em);
+    element.addEventListener('scroll', onScroll, { passive: true });
     return () => {
       cancelAnimationFrame(frame);
-      element.removeEventListener('scroll', later);
+      element.removeEventListener('scroll', onScroll);
       observer.disconnect();
     };
-  }, [ref]);
+  }, [ref, ruler]);
   return viewport;
 }
+
+/** The font size that row heights are given for, in pixels. */
+const DESIGN_EM = 13;

@@ -39,7 +39,7 @@ export function IconButton(props: {
 export function TextButton(props: {
   label: string;
   onClick: () => void;
-  kind?: 'accept' | 'warn' | 'plain';
+  kind?: 'warn' | 'plain';
   className?: string;
   disabled?: boolean;
   title?: string;

@@ -39,7 +39,8 @@ interface IModelTreeProps {
 export function ModelTree(props: IModelTreeProps): JSX.Element {
   const { models, mlops, actions, trans, isOpen } = props;
   const ref = React.useRef<HTMLDivElement>(null);
-  const viewport = useViewport(ref);
+  const ruler = React.useRef<HTMLDivElement>(null);
+  const viewport = useViewport(ref, ruler);
   const now = useNow();
   const rows = React.useMemo(() => buildRows(models, isOpen), [models, isOpen]);
   const [active, setActive] = React.useState<string | null>(null);
@@ -133,6 +134,7 @@ export function ModelTree(props: IModelTreeProps): JSX.Element {
   return (
     <div ref={ref} className="jp-mlops-tree" role="tree" aria-label={trans.__('Model versions')}>
       <div className="jp-mlops-tree-body" style={{ height: totalHeight(rows) * scale }} role="none">
+        <div ref={ruler} className="jp-mlops-ruler" role="none" />
         {drawn.map(row => (
           <TreeRow
             key={row.id}

@@ -1,15 +1,15 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { caretDownIcon, caretRightIcon, tagIcon } from '@jupyterlab/ui-components';
+import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { insertIcon } from '../icons';
+import { aliasIcon, insertIcon } from '../icons';
 import { formatAge, formatNumber, formatTime } from '../model/format';
 import type { MLops } from '../model/mlops';
 import type { IDetailLine, IDetailRow, IGroupRow, ItemRow, IVersionRow, Row } from '../model/rows';
 import type { IModelVersion } from '../model/types';
 import type { VersionActions } from './actions';
 import { watchDrag } from './drag';
-import { Chip, IconButton } from './parts';
+import { Chip, CopyButton, IconButton } from './parts';
 
 interface ITreeRowProps<R extends Row = Row> {
   row: R;
@@ -166,7 +166,7 @@ function VersionRow(props: ITreeRowProps<IVersionRow>): JSX.Element {
           {version.status !== 'READY' && <Chip kind="busy">{version.status.toLowerCase()}</Chip>}
           {metric && (
             <span className="jp-mlops-metric" title={`${metric.name}: ${String(metric.value)}`}>
-              <span className="jp-mlops-metric-name">{metric.name}</span>{' '}
+              <span className="jp-mlops-metric-name">{metric.name}</span>
               <span className="jp-mlops-metric-value">{formatNumber(metric.value)}</span>
             </span>
           )}
@@ -182,18 +182,18 @@ function VersionRow(props: ITreeRowProps<IVersionRow>): JSX.Element {
       </div>
       <div className="jp-mlops-version-actions">
         <IconButton
-          icon={tagIcon}
-          className="jp-mlops-alias"
-          label={trans.__('Set an alias of %1…', label)}
-          tabIndex={-1}
-          onClick={() => actions.setAlias(version)}
-        />
-        <IconButton
           icon={insertIcon}
           className="jp-mlops-insert"
           label={trans.__('Insert code that loads %1', label)}
           tabIndex={-1}
           onClick={() => actions.insert(version)}
+        />
+        <IconButton
+          icon={aliasIcon}
+          className="jp-mlops-alias"
+          label={trans.__('Set an alias of %1…', label)}
+          tabIndex={-1}
+          onClick={() => actions.setAlias(version)}
         />
       </div>
     </div>
@@ -231,6 +231,9 @@ function DetailRow(props: ITreeRowProps<IDetailRow>): JSX.Element {
           <div key={line.name ?? line.label} className="jp-mlops-detail-line">
             <dt>{labelOf(line, trans)}</dt>
             <dd title={line.value}>{line.value}</dd>
+            {(line.label === 'uri' || line.label === 'run') && (
+              <CopyButton text={line.value} label={trans.__('Copy')} trans={trans} tabIndex={-1} />
+            )}
           </div>
         ))}
       </dl>
@@ -249,7 +252,7 @@ function labelOf(line: IDetailLine, trans: TranslationBundle): string {
     case 'pipeline':
       return trans.__('pipeline');
     case 'uri':
-      return trans.__('address');
+      return trans.__('URI');
     case 'metric':
       return line.name ?? '';
   }

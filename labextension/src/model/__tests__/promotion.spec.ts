@@ -45,18 +45,20 @@ describe('finishJob', () => {
 });
 
 describe('readPromotion', () => {
-  it('reads the verdict in either form, and does not invent one', () => {
+  it('reads the result, and does not invent a proof', () => {
     const done = (result: Record<string, unknown> | null) =>
       readPromotion(job({ state: 'done', result }), 'asked');
-    expect(done({ name: 'churn', folder: 'pipelines/churn', proof: 'equal' })).toMatchObject({
-      name: 'churn',
-      folder: 'pipelines/churn',
-      verdict: 'equal'
-    });
     expect(
-      done({ proof: { verdict: 'within_tolerance' }, kept: [1, 2], dropped: 3 })
-    ).toMatchObject({ name: 'asked', verdict: 'within_tolerance', kept: 2, dropped: 3 });
+      done({ name: 'churn', verdict: 'equal', kept: 5, dropped: 9, undo: 'rm -r pipelines/churn' })
+    ).toEqual({
+      name: 'churn',
+      verdict: 'equal',
+      kept: 5,
+      dropped: 9,
+      undo: 'rm -r pipelines/churn'
+    });
     expect(done(null)).toMatchObject({ name: 'asked', verdict: 'unproven', undo: null });
+    expect(done({ verdict: 3 })).toMatchObject({ verdict: 'unproven' });
   });
 });
 
@@ -64,26 +66,19 @@ describe('differencesOf', () => {
   const error = (differences: unknown) =>
     new ApiError({ message: 'differs', reason: 'replay_differs', fields: { differences } });
 
-  it('reads a list of values', () => {
+  it('reads every metric, in full', () => {
     const rows = differencesOf(
       error([
-        { name: 'accuracy', expected: 0.91, actual: 0.89 },
-        { name: 'rows', expected: 10, actual: null },
-        'the metric f1 is missing'
+        { metric: 'accuracy', tracked: 0.9100000000000001, replayed: 0.91 },
+        { metric: 'f1', tracked: 0.5, replayed: null },
+        'nonsense'
       ])
     );
     expect(rows).toEqual([
-      { name: 'accuracy', expected: '0.91', actual: '0.89' },
-      { name: 'rows', expected: '10', actual: 'none' },
-      { name: 'the metric f1 is missing', expected: '', actual: '' }
+      { metric: 'accuracy', tracked: '0.9100000000000001', replayed: '0.91' },
+      { metric: 'f1', tracked: '0.5', replayed: '' }
     ]);
-    expect(summarize(rows.slice(0, 1))).toBe('accuracy 0.91 → 0.89');
-  });
-
-  it('reads pairs by name', () => {
-    expect(differencesOf(error({ accuracy: [0.91, 0.89] }))).toEqual([
-      { name: 'accuracy', expected: '0.91', actual: '0.89' }
-    ]);
+    expect(summarize(rows)).toBe('accuracy 0.9100000000000001 → 0.91, f1 0.5 → –');
   });
 
   it('is empty without any', () => {

@@ -145,7 +145,18 @@ def test_plain_papermill_runs_the_step(root: Path, tmp_path: Path) -> None:
     metrics = tmp_path / "metrics.json"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("JUPYTER_MLOPS")}
     subprocess.run(
-        [Path(sys.executable).with_name("papermill"), "pipelines/wine/train.ipynb", out, "-p", "C", "0.25", "-p", "metrics_path", metrics, "--no-progress-bar"],
+        [
+            Path(sys.executable).with_name("papermill"),
+            "pipelines/wine/train.ipynb",
+            out,
+            "-p",
+            "C",
+            "0.25",
+            "-p",
+            "metrics_path",
+            metrics,
+            "--no-progress-bar",
+        ],
         cwd=root,
         env=environment,
         check=True,

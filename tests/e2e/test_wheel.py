@@ -52,7 +52,17 @@ def environment_with(wheel: Path, folder: Path) -> Path:
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, folder], check=True)
     python = folder / "bin" / "python"
     subprocess.run(
-        [UV, "pip", "install", "--quiet", "--python", python, "--constraint", ROOT / "constraints.txt", wheel],
+        [
+            UV,
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            python,
+            "--constraint",
+            ROOT / "constraints.txt",
+            wheel,
+        ],
         check=True,
         env=os.environ | {"PATH": without_node()},
     )

@@ -1,0 +1,21 @@
+"""Dataflow of notebook cells, from their text alone: pure, standard library only.
+
+``analyse`` says what one cell does; ``backward_slice`` which executed cells a result needs.
+"""
+
+from .flow import CellFlow, analyse
+from .machine import Session
+from .slicing import Reason, Slice, backward_slice, flows
+from .source import strip_tracking, to_python
+
+__all__ = [
+    "CellFlow",
+    "Reason",
+    "Session",
+    "Slice",
+    "analyse",
+    "backward_slice",
+    "flows",
+    "strip_tracking",
+    "to_python",
+]

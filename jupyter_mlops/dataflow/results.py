@@ -1,0 +1,145 @@
+"""What well-known functions and classes return."""
+
+from __future__ import annotations
+
+from . import known_functions as known
+from .arguments import MISSING, Arguments
+from .heap import Kind, Thing, Value, elements, kinds, scalar, text_of
+from .methods import USED_UP, Methods
+from .paths import ANY, join
+
+__all__ = ["Results"]
+
+_DRAWING_PACKAGES = frozenset({"sklearn", "imblearn"})
+
+
+class Results(Methods):
+    """Kinds of results, and what they share with the arguments."""
+
+    def made_by(self, dotted: str, arguments: Arguments) -> Value:
+        """What a call of a well-known function or class returns."""
+        package, _, rest = dotted.partition(".")
+        name = dotted.rpartition(".")[2]
+        given = arguments.all
+        if not rest:
+            return self._made_by_builtin(dotted, given)
+        if dotted in known.GENERATORS:
+            return frozenset({Thing(Kind.HANDLE, dotted=dotted)})
+        if dotted in ("copy.copy", "copy.deepcopy"):
+            copies = {
+                Thing(
+                    t.kind,
+                    set(t.holds),
+                    t.opaque,
+                    t.dotted,
+                    t.text,
+                    t.late,
+                    t.random,
+                    bases=t.bases,
+                )
+                for t in given
+            }
+            if name == "deepcopy":
+                for thing in copies:
+                    thing.holds = {h for h in thing.holds if h.fixed}
+            return frozenset(copies)
+        if dotted in known.SHARES_ARGUMENT:
+            kind = {"numpy": Kind.ARRAY, "pandas": Kind.FRAME}.get(package, Kind.DATA)
+            if package in ("functools", "joblib", "tqdm", "operator"):
+                kind = Kind.UNKNOWN if name != "tqdm" else Kind.DATA
+            if package == "tqdm" and kinds(given) & USED_UP:
+                kind = Kind.ITERATOR
+            made = Thing(kind, dotted=dotted if package == "pandas" else "")
+            self.hold([made], given | elements(given))
+            return frozenset({made})
+        if package == "pathlib" and name in ("Path", "PurePath", "PosixPath", "home", "cwd"):
+            text = ANY if name in ("home", "cwd") else _joined(arguments)
+            return frozenset({Thing(Kind.PATH, text=text)})
+        if dotted == "os.path.join":
+            return scalar(_joined(arguments))
+        if dotted.startswith("os.path.") or dotted in ("os.getcwd", "os.getenv", "os.environ.get"):
+            return scalar(ANY)
+        if package in known.SCALAR_PACKAGES:
+            return scalar(ANY if package in ("time", "datetime", "uuid") else None)
+        if package in known.PLOT_PACKAGES:
+            return frozenset({Thing(Kind.PLOT)})
+        if dotted == "logging.getLogger":
+            return frozenset({Thing(Kind.LOGGER)})
+        if package in known.ESTIMATOR_PACKAGES and name[:1].isupper():
+            return self._estimator(dotted, name, arguments)
+        if dotted.startswith("sklearn.pipeline.make_") or name == "make_column_transformer":
+            made = Thing(Kind.ESTIMATOR, dotted=dotted)
+            self.hold([made], given | elements(given))
+            return frozenset({made})
+        if package == "sklearn":
+            if dotted == "sklearn.base.clone":
+                return frozenset(
+                    Thing(t.kind, set(), t.opaque, t.dotted, None, t.late, t.random, bases=t.bases)
+                    for t in given
+                )
+            scores = dotted.startswith("sklearn.metrics.") and name.endswith(("_score", "_error"))
+            return scalar() if scores else frozenset({Thing(Kind.FRAME, bundle=True)})
+        if package == "itertools" or name in ("finditer", "iglob", "walk", "scandir", "reader"):
+            return self._holding(Kind.ITERATOR, given)
+        if dotted.startswith("pandas.read_") and arguments.given("chunksize", "iterator"):
+            return frozenset({Thing(Kind.ITERATOR)})
+        if package == "numpy":
+            return frozenset({Thing(Kind.ARRAY, bundle=True)})
+        if package in known.FRAME_PACKAGES:
+            handle = name in ("ExcelWriter", "HDFStore", "ExcelFile")
+            made = Thing(Kind.HANDLE if handle else Kind.FRAME, bundle=not handle)
+            made.text = next((t.text for t in given if t.text), None) if handle else None
+            return frozenset({made})
+        if package in ("io", "sqlite3", "queue", "socket", "gzip", "bz2", "lzma", "zipfile"):
+            texts = [t.text for t in given if t.text is not None]
+            made = Thing(Kind.HANDLE, text=texts[0] if package != "io" and texts else None)
+            self.hold([made], given)
+            return frozenset({made})
+        if package in ("torch", "tensorflow", "keras", "concurrent", "asyncio", "threading"):
+            return self._holding(Kind.UNKNOWN, given)
+        return self._holding(Kind.DATA, given)
+
+    def _holding(self, kind: Kind, value: Value) -> Value:
+        made = Thing(kind)
+        self.hold([made], value | elements(value))
+        return frozenset({made})
+
+    def _estimator(self, dotted: str, name: str, arguments: Arguments) -> Value:
+        made = Thing(Kind.ESTIMATOR, dotted=dotted)
+        self.hold([made], arguments.all | elements(arguments.all))
+        made.holds |= {t for t in self.reach(arguments.all) if t.kind is Kind.FUNCTION}
+        seeded = arguments.given("random_state", "seed")
+        if name in known.SPLITTERS:
+            made.random = arguments.literal("shuffle") not in (MISSING, False) and not seeded
+        elif name in known.NO_RANDOM:
+            drawn = {
+                arguments.literal(k)
+                for k in ("solver", "selection", "svd_solver")
+                if isinstance(arguments.literal(k), str)
+            }
+            made.random = bool(drawn & known.SOLVERS_THAT_DRAW) and not seeded
+        elif dotted.partition(".")[0] in _DRAWING_PACKAGES:
+            made.random = not seeded
+        return frozenset({made})
+
+    def _made_by_builtin(self, name: str, given: Value) -> Value:
+        if name in known.CONTAINERS:
+            kind = Kind.ITERATOR if name in known.ITERATORS else Kind.CONTAINER
+            inner = {t for t in elements(given) if t.kind is not Kind.SCALAR or t.text is not None}
+            return frozenset({Thing(kind, holds=inner, opaque=False)})
+        if name == "iter":
+            self.special(given, "__iter__")
+            return frozenset({Thing(Kind.ITERATOR, holds=set(given))})
+        if name in ("min", "max"):
+            return given | elements(given)
+        if name == "str":
+            return scalar(next((t.text for t in given if t.text is not None), ANY))
+        if name in ("object", "bytearray", "memoryview", "slice"):
+            return frozenset({Thing(Kind.DATA, holds=set(given))})
+        return scalar()
+
+
+def _joined(arguments: Arguments) -> str:
+    parts = [text_of(value) for value in arguments.positional]
+    known_parts = [ANY if part is None else part for part in parts]
+    return join(*known_parts) if known_parts else "."

@@ -195,12 +195,15 @@ def running_server(folder: Path, root: Path, **environment: str) -> Iterator[Ser
 def server(
     _private_environment: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """One server for the tests that only read or are refused; its agent is turned off."""
+    """One server for the tests that only read or are refused; its agent is turned off.
+
+    It is started in the person's home folder, as many are.
+    """
     folder = tmp_path_factory.mktemp("server")
     root = folder / "root"
     root.mkdir()
     (folder / "root-secret").mkdir()
-    with running_server(folder, root) as running:
+    with running_server(folder, root, HOME=str(root)) as running:
         yield running
 
 

@@ -32,7 +32,7 @@ def events_while(server: Server, act: Callable[[], None], count: int) -> list[di
             await asyncio.to_thread(act)
             heard: list[dict[str, Any]] = []
             while len(heard) < count:
-                message = await asyncio.wait_for(socket.read_message(), 30)
+                message = await asyncio.wait_for(socket.read_message(), 150)
                 assert message is not None
                 event = json.loads(message)
                 if event["schema_id"] == SCHEMA_ID:

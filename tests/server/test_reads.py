@@ -116,7 +116,7 @@ def test_status_of_a_project(server: Server, place: Path, seeded: Seeded) -> Non
     status = get(server, place, "status")
     assert status["project"] == {
         "name": place.name,
-        "root": str(place),
+        "root": f"~/{place.name}",
         "path": place.name,
         "exists": True,
         "key": seeded.project.key,
@@ -170,6 +170,19 @@ def test_a_project_without_state_answers_empty_and_stays_without(
         assert answer.status == 404, (route, answer.text)
         assert "nothing has been tracked" in answer.data["message"]
     assert [path.name for path in place.iterdir()] == ["pyproject.toml"]
+
+
+def test_the_home_folder_is_no_project_and_that_is_said(server: Server) -> None:
+    status = server.get("status").data
+    assert status["project"] is None
+    assert "home folder" in status["problem"]["message"]
+    assert status["problem"]["hint"]
+    assert server.get("models").data == {"models": []}
+    assert server.get("pipelines").data == {"pipelines": [], "broken": []}
+    refused = server.post("refresh", path="")
+    assert refused.status == 400
+    assert refused.data["message"] == status["problem"]["message"]
+    assert not (server.root / ".mlops").exists()
 
 
 def test_reading_changes_no_file(server: Server, place: Path, seeded: Seeded) -> None:

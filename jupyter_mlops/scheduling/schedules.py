@@ -91,14 +91,13 @@ def find_schedule(project: Project, id: str) -> Schedule:
 
     A removed schedule is found by its whole id: its history is kept.
     """
+    exact = store.get_schedule(StateDB(project), id) if project.exists else None
+    if exact is not None:
+        return exact
     known = list_schedules(project)
-    exact = [s for s in known if s.id == id]
-    begins = exact or [s for s in known if id and s.id.startswith(id)]
+    begins = [s for s in known if id and s.id.startswith(id)]
     if len(begins) == 1:
         return begins[0]
-    removed = store.get_schedule(StateDB(project), id) if project.exists else None
-    if removed is not None:
-        return removed
     ids = [s.id for s in begins or known]
     if begins:
         raise UsageError(

@@ -4,6 +4,10 @@ import pytest
 
 from jupyter_mlops.project import Project
 
+from ..agent.living import living
+
+__all__ = ["living", "pipeline"]
+
 PIPELINE = """\
 version: 1
 name: flights
@@ -27,7 +31,7 @@ NOTEBOOK = """\
   {"cell_type": "code", "id": "params", "metadata": {"tags": ["parameters"]},
    "execution_count": null, "outputs": [], "source": "alpha = 0.5\\nfail = False\\nseconds = 0"},
   {"cell_type": "code", "id": "work", "metadata": {}, "execution_count": null, "outputs": [],
-   "source": "import time\\ntime.sleep(seconds)\\nassert not fail\\nscore = alpha * 2\\nprint(score)"}],
+   "source": "import time\\ntime.sleep(seconds)\\nassert not fail\\nprint(alpha * 2)"}],
  "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
  "nbformat": 4, "nbformat_minor": 5}
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import sys
 from typing import TextIO
@@ -65,8 +67,15 @@ class RunLog:
 
     def _write(self, text: str) -> None:
         encoding = self._stream.encoding or "utf-8"
-        self._stream.write(text.encode(encoding, "replace").decode(encoding))
-        self._stream.flush()
+        try:
+            self._stream.write(text.encode(encoding, "replace").decode(encoding))
+            self._stream.flush()
+        except OSError:
+            # Nobody reads any more (``| head``), or the log's disk is full: no reason to stop.
+            with contextlib.suppress(OSError):
+                silence = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(silence, self._stream.fileno())
+                os.close(silence)
 
 
 def _head(progress: CellProgress) -> str:

@@ -297,7 +297,9 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         elif isinstance(code, int):
             evalue = f"the kernel ended with exit code {code} {where}"
         elif index is None:
-            evalue = f"the kernel did not start: {error}"
+            started = self._phase != "starting"
+            what = "the connection to the kernel broke" if started else "the kernel did not start"
+            evalue = f"{what}: {error}"
         self._noise.seek(0, os.SEEK_END)
         self._noise.seek(max(0, self._noise.tell() - _NOISE_TAIL))
         lines = without_colour(self._noise.read().decode("utf-8", "replace")).splitlines()

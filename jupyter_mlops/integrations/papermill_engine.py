@@ -51,7 +51,9 @@ class Engine(NBClientEngine):  # type: ignore[misc]
     ) -> Any:
         """Run the cells in a fresh kernel."""
         client = Client(nb_man, execution, kernel_name)
-        asyncio.run(client.run())
+        # ZeroMQ waits on file descriptors, which only this kind of loop can on every system.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(client.run())
         return nb_man.nb
 
 

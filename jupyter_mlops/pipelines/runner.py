@@ -29,6 +29,7 @@ from .recording import (
     shown_parameters,
     source_tags,
 )
+from .secrets import hide_secrets
 from .steps import StepRunner
 
 __all__ = ["run_pipeline"]
@@ -176,11 +177,11 @@ def _collect(
     plan: Plan, steps: StepRunner, journal: RunnerJournal, config: Config, ended: _Ended
 ) -> None:
     """Keep notebooks, metrics and model; what is not as the pipeline declares is a failure."""
-    files = [
-        journal.file(plan.file_names[step.name], step.output)
-        for step in plan.steps
-        if step.output.is_file()
-    ]
+    files = []
+    for step in plan.steps:
+        if step.output.is_file():
+            hide_secrets(step.output, step.parameters)
+            files.append(journal.file(plan.file_names[step.name], step.output))
     if plan.definition is not None:
         files.append(journal.file(plan.definition.name, plan.definition))
     ended.files = tuple(files)

@@ -291,6 +291,15 @@ def test_in_a_terminal_the_line_is_redrawn_and_never_wraps(
     assert max(map(len, (before, after.rstrip("\n")))) < 30
 
 
+def test_a_log_that_nobody_reads_does_not_stop_the_run() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        log = RunLog(stream)
+        cells(log, ("started", 0.0), ("completed", 1.0))
+        log.line("last words")
+
+
 def test_a_stream_that_cannot_say_everything_says_what_it_can() -> None:
     raw = io.BytesIO()
     log = RunLog(io.TextIOWrapper(raw, encoding="ascii"))

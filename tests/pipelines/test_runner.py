@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from jupyter_mlops.config import Config, load_config
 from jupyter_mlops.errors import (
@@ -245,11 +247,35 @@ def test_secrets_are_not_written_down(wine: Project) -> None:
     (wine.pipelines / "wine" / "pipeline.yaml").write_text(text)
     notebook = wine.pipelines / "wine" / "load.ipynb"
     notebook.write_text(notebook.read_text().replace("share = 0.5", "share = 0.5; api_key = 'x'"))
-    with replaced_port("executor", lambda: Writes(results())):
-        outcome = run_pipeline(wine, OFFLINE, "wine", {"api_key": "hunter2"})
+    given: list[str] = []
+
+    class Prints(Writes):
+        def execute(
+            self, notebook: Path, output: Path, parameters: Any, **options: Any
+        ) -> ExecutionResult:
+            result = super().execute(notebook, output, parameters, **options)
+            node = new_notebook(cells=[new_code_cell("share = 0.5")])
+            if "api_key" in parameters:
+                given.append(parameters["api_key"])
+                node.metadata["papermill"] = {"parameters": dict(parameters)}
+                source = f"# Parameters\napi_key = {json.dumps(given[0])}\nshare = 0.5"
+                injected = new_code_cell(source, metadata={"tags": ["injected-parameters"]})
+                injected.outputs = [new_output("stream", text=f"using {given[0]}!")]
+                node.cells.append(injected)
+            nbformat.write(node, output)
+            return result
+
+    with replaced_port("executor", lambda: Prints(results())):
+        outcome = run_pipeline(wine, OFFLINE, "wine", {"api_key": 'hun"ter2'})
+    assert given == ['hun"ter2']  # the kernel gets it
     assert outcome.params["api_key"] == "***"
-    journals = b"".join(path.read_bytes() for path in list_sessions(wine.journal))
-    assert b"hunter2" not in journals
+    written = [p for p in wine.state.rglob("*") if p.is_file()]
+    assert not [p for p in written if b"ter2" in p.read_bytes()]
+    executed = nbformat.read(wine.runs / outcome.run_id / "load.ipynb", as_version=4)
+    nbformat.validate(executed)
+    assert executed.cells[1].source == '# Parameters\napi_key = "***"\nshare = 0.5'
+    assert executed.cells[1].outputs[0].text == "using ***!"
+    assert executed.metadata.papermill.parameters.api_key == "***"
 
 
 def test_an_interrupt_is_recorded_and_not_delivered(wine: Project) -> None:

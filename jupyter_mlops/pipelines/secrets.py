@@ -1,0 +1,69 @@
+"""Secrets given as parameters, taken out of an executed notebook before it is kept.
+
+The kernel gets the values; the cell that papermill injects, its metadata and whatever was printed
+must not.  Which parameters are secrets is told by their names.  Best effort: a secret that was cut
+into pieces or encoded is not found.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..capture.redact import REDACTED, redact
+from .files import write_atomic
+
+__all__ = ["hide_secrets"]
+
+_SHORTEST = 4  # characters: a shorter text is in too many innocent places
+
+
+def hide_secrets(notebook: Path, parameters: Mapping[str, Any]) -> None:
+    """Replace the values of secretly named parameters in an executed notebook by ``***``.
+
+    The file is left alone when there are none.  ``OSError`` when it cannot be rewritten.
+    """
+    names = [name for name, value in parameters.items() if redact(name, value) != value]
+    if not names:
+        return
+    data = json.loads(notebook.read_text(encoding="utf-8"))
+    known = data.get("metadata", {}).get("papermill", {}).get("parameters", {})
+    known.update({name: REDACTED for name in names if name in known})
+    for cell in data.get("cells", []):
+        if "injected-parameters" in cell.get("metadata", {}).get("tags", []):
+            source = "".join(cell["source"])
+            for name in names:
+                source = re.sub(rf"(?m)^{name} = .*$", f'{name} = "{REDACTED}"', source)
+            cell["source"] = source
+    values = [value for name in names for value in _texts(parameters[name])]
+    # The longest first: a value may be the beginning of another.
+    cleaned = _replaced(data, sorted(set(values), key=len, reverse=True))
+    text = json.dumps(cleaned, ensure_ascii=False, indent=1)
+    write_atomic(notebook, text.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts in a value, as they are and as ``repr`` writes them."""
+    if isinstance(value, str):
+        shown = repr(value)[1:-1]
+        return [text for text in {value, shown} if len(text) >= _SHORTEST]
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, (list, tuple)):
+        return [text for item in value for text in _texts(item)]
+    return []
+
+
+def _replaced(data: Any, values: list[str]) -> Any:
+    if isinstance(data, str):
+        for value in values:
+            data = data.replace(value, REDACTED)
+        return data
+    if isinstance(data, list):
+        return [_replaced(item, values) for item in data]
+    if isinstance(data, dict):
+        return {key: _replaced(item, values) for key, item in data.items()}
+    return data

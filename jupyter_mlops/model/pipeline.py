@@ -25,8 +25,8 @@ class Step:
     ``outputs`` maps a parameter of the step's notebook (whose value is a path) to the name of the
     file that the step writes there; ``inputs`` maps one to the ``step.parameter`` of an earlier
     step whose file it reads.  ``retries`` is how often a failed attempt is repeated, ``timeout``
-    the seconds that the cells of one attempt may take; ``resources`` (``cpus``, ``gpus``, ``memory``) are what
-    an engine should reserve: a run on this machine reserves nothing.
+    the seconds that the cells of one attempt may take together; ``resources`` (``cpus``, ``gpus``,
+    ``memory``) are what an engine should reserve: a run on this machine reserves nothing.
     """
 
     name: str

@@ -25,10 +25,10 @@ __all__ = ["Composed", "compose"]
 
 _CELL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _WORKDIR = """\
+# Go to the folder that the notebook was written in, from wherever in the project this runs.
 import os
 from pathlib import Path
 
-# The notebook read its files relative to its own folder: go there, from wherever this runs.
 _marks = [{marks}]
 _found = [p for p in [Path.cwd(), *Path.cwd().parents] if any((p / m).exists() for m in _marks)]
 if not _found:
@@ -133,7 +133,7 @@ def _parameters(extracted: Extracted, outputs: dict[str, str]) -> str:
 
 def _writing(tracked: Tracked, model: ModelRecord | None, outputs: dict[str, str]) -> str:
     by_kind = {file.partition(".")[0]: name for name, file in outputs.items()}
-    parts = []
+    parts = ["# Write what this step made, wherever a path was given."]
     if "metrics" in by_kind:
         values = "".join(f'        "{m}": float({m}),\n' for m in tracked.run.metrics)
         parts.append(
@@ -155,7 +155,7 @@ def _writing(tracked: Tracked, model: ModelRecord | None, outputs: dict[str, str
             else f"    import numpy\n\n    numpy.save({path}, {data}[:5])"
         )
         parts.append(f"if {path}:\n{write}")
-    return "\n\n".join(parts)
+    return parts[0] + "\n" + "\n\n".join(parts[1:])
 
 
 class _Markdown:

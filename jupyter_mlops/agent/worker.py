@@ -17,12 +17,15 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import load_config
 from ..errors import MlopsError, UsageError
 from ..model.registry import ModelVersion, key_metric
 from ..project import Project, open_project
+
+if TYPE_CHECKING:
+    from ..registry import AliasChange
 
 __all__ = ["OPERATIONS", "main"]
 
@@ -119,17 +122,27 @@ def _set_alias(project: Project, name: str, version: int, alias: str, by: str) -
     return _change(set_alias(project, load_config(project.root), name, version, alias, by=by))
 
 
-def _revert_alias(project: Project, name: str, alias: str = "champion") -> dict[str, Any]:
+def _revert_alias(
+    project: Project, name: str, alias: str = "champion", by: str = ""
+) -> dict[str, Any]:
     from ..registry import revert_alias
 
-    return _change(revert_alias(project, load_config(project.root), name, alias))
+    return _change(revert_alias(project, load_config(project.root), name, alias, by=by))
 
 
-def _promote(project: Project, notebook: str, name: str | None = None) -> dict[str, Any]:
+def _promote(
+    project: Project, notebook: str, name: str | None = None, run: str | None = None
+) -> dict[str, Any]:
     from ..promotion import promote
 
-    done = promote(project, load_config(project.root), Path(notebook), name=name)
-    return {"name": done.name, "folder": str(done.folder), "undo": done.undo}
+    done = promote(project, load_config(project.root), Path(notebook), name=name, run=run)
+    return {
+        "name": done.name,
+        "folder": str(done.folder),
+        "verdict": done.verdict,
+        "warnings": list(done.warnings),
+        "undo": done.undo,
+    }
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -151,7 +164,7 @@ def _version(version: ModelVersion) -> dict[str, Any]:
     }
 
 
-def _change(change: Any) -> dict[str, Any]:
+def _change(change: AliasChange) -> dict[str, Any]:
     return {
         "name": change.name,
         "alias": change.alias,

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from jupyter_mlops.capture import agent_client
+from jupyter_mlops.errors import NotebookError, NotFoundError, UsageError
 from jupyter_mlops.journal import SessionJournal, this_process
 from jupyter_mlops.model.events import RunRecord, RunStarted, SessionHeader
 from jupyter_mlops.model.ids import new_id
@@ -81,6 +82,17 @@ def test_runs_are_delivered_nudged_or_not(living: Project) -> None:
     assert not any("/pandas/" in path or "/numpy/" in path for path in mapped)
     assert any("/numpy/" in m.path for m in psutil.Process(worker.pid).memory_maps())
     journal.close()
+    # Other operations find the worker warm, and their errors keep their class on the way.
+    assert agent_client.call_op(living, "refresh") == {}
+    with pytest.raises(NotFoundError):
+        agent_client.call_op(
+            living, "set_alias", {"name": "taxi", "version": 1, "alias": "champion", "by": "me"}
+        )
+    with pytest.raises(UsageError, match="model"):
+        agent_client.call_op(living, "register", {"run": first, "name": "taxi"})
+    with pytest.raises(NotebookError):
+        agent_client.call_op(living, "promote", {"notebook": str(living.root / "none.ipynb")})
+    assert [child.pid for child in agent.children()] == [worker.pid]
 
 
 def test_a_server_that_is_away_is_waited_for(

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from jupyter_mlops.errors import (
 )
 from jupyter_mlops.project import Project
 
-from .living import agent_process, config_of, kill, until
+from .living import agent_process, config_of, gone, kill, until
 
 ROUTES = ["/v1/hello", "/v1/status", "/v1/deliver", "/v1/wake", "/v1/call", "/v1/shutdown", "/x"]
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
@@ -203,6 +204,26 @@ def test_workers_end_with_an_agent_that_was_killed(living: Project, pointer: Poi
     worker = psutil.Process(agent_client.call_op(living, "hello")["pid"])
     kill(agent_process(living))
     until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_it_finishes_what_is_in_hand_before_it_ends(living: Project, pointer: Pointer) -> None:
+    agent, worker = (
+        agent_process(living),
+        psutil.Process(agent_client.call_op(living, "hello")["pid"]),
+    )
+    worker.suspend()  # so that the operation is in hand for as long as this test wants
+    results: list[Any] = []
+    asking = threading.Thread(target=lambda: results.append(agent_client.call_op(living, "hello")))
+    asking.start()
+    until(lambda: agent_client.call(living, "/v1/status")["workers"][0]["busy"])
+    agent.terminate()
+    until(lambda: agent_client.hello(living)["draining"])
+    with pytest.raises(AgentUnavailable, match="about to end"):
+        agent_client.call_op(living, "hello")
+    worker.resume()
+    asking.join(60)
+    assert [result["pid"] for result in results] == [worker.pid]
+    until(lambda: gone(agent))
 
 
 def test_one_that_ends_takes_no_more_operations(living: Project, pointer: Pointer) -> None:

@@ -290,6 +290,11 @@ def test_ending_a_process_tree_takes_its_children_along(children: Children) -> N
     parent.stdout.close()
 
 
+def mask(process: psutil.Process) -> str:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return next(line.split()[1] for line in status.splitlines() if line.startswith("Umask"))
+
+
 def test_a_firing_outlives_its_agent_and_the_next_one_adopts_it(
     living: Project, pipeline: str, mlflow_project: Project
 ) -> None:
@@ -301,6 +306,8 @@ def test_a_firing_outlives_its_agent_and_the_next_one_adopts_it(
     until(lambda: [s.state for s in list_slots(living, schedule.id)] == ["running"], 120)
     (running,) = list_slots(living, schedule.id)
     worker = psutil.Process(running.pid)
+    # What the agent keeps from others is its own; a pipeline's files are for whom they were before.
+    assert [mask(agent_process(living)), mask(worker)] == ["0077", mask(psutil.Process())]
     kill(agent_process(living))
     assert not gone(worker)
     agent_client.ensure(living, config_of(living))

@@ -100,6 +100,9 @@ def analyse(
         executor = Executor(session)
         _by_words(executor, cell.text)
     facts = executor.facts
+    # What the cell itself bound first cannot have been changed from before it.
+    fresh = facts.stored - facts.reads - session.names.keys()
+    facts.mutated -= {name for name in fresh if not name.startswith("$")}
     dynamic = _apply_bound(executor, bound)
     must = set() if failed else executor.defined & facts.stored
     gone = set() if failed else executor.gone

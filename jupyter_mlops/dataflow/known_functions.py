@@ -170,7 +170,8 @@ NO_RANDOM = words(
     FeatureUnion FixedThresholdClassifier FrozenEstimator FunctionTransformer GammaRegressor
     GaussianNB GenericUnivariateSelect GraphicalLasso GraphicalLassoCV GridSearchCV GroupKFold
     HDBSCAN HashingVectorizer HuberRegressor IncrementalPCA Isomap IsotonicRegression
-    KBinsDiscretizer KNNImputer KNeighborsClassifier KNeighborsRegressor KNeighborsTransformer KernelCenterer
+    KBinsDiscretizer KNNImputer KNeighborsClassifier KNeighborsRegressor
+    KNeighborsTransformer KernelCenterer
     KernelDensity KernelRidge LabelBinarizer LabelEncoder LabelPropagation LabelSpreading LarsCV
     Lasso LassoCV LassoLarsCV LassoLarsIC LedoitWolf LeaveOneOut LinearDiscriminantAnalysis
     LinearRegression LocalOutlierFactor LogisticRegression LogisticRegressionCV MaxAbsScaler

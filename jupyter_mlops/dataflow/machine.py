@@ -21,7 +21,7 @@ __all__ = ["BUILTINS", "GENERATOR_STATES", "Facts", "Machine", "Session", "State
 
 BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "__name__", "__file__"}
 GENERATOR_STATES = ("$rng:random", "$rng:numpy", "$rng:torch", "$rng:tensorflow")
-_STEPS = 30_000
+_STEPS = 20_000
 
 
 class TooLarge(Exception):

@@ -71,13 +71,19 @@ def backward_slice(
     """Return the cells needed for ``names`` as they are after the cell at ``target_index``.
 
     Without ``names`` the whole execution of that cell is the target.  The slice is sound as far as
-    text can tell: whatever is not known to be harmless is kept.  Raises ``IndexError`` when there
-    is no such event.
+    text can tell: whatever is not known to be harmless is kept.  Cells that raised are left out.
+    Raises ``IndexError`` when there is no such event.
     """
     if not 0 <= target_index < len(events):
         raise IndexError(f"no executed cell {target_index}")
     cells = flows(events[: target_index + 1])
-    walk = _Walk(cells)
+    # What raised would raise again and end the replay: whatever it did before is not kept.
+    walk = _Walk(
+        [
+            cell if event.status == "ok" else CellFlow()
+            for cell, event in zip(cells, events, strict=False)
+        ]
+    )
     if names is None:
         walk.keep(target_index, Reason(None, "", "target"))
     else:

@@ -21,7 +21,10 @@ __all__ = ["CellMagic", "PythonCell", "parse", "strip_tracking", "to_python"]
 _UNWRAPPED = frozenset({"time", "capture", "prun", "track", "memit", "debug", "pyinstrument"})
 _HELP = re.compile(r"(%{0,2}[A-Za-z_*][\w.*]*(?:\[\d+\])*)\s*(\?\??)")
 _MAGIC = re.compile(r"%{1,2}([A-Za-z_][\w.]*)[ \t]?(.*)", re.DOTALL)
-_ASSIGNED = re.compile(r"([A-Za-z_][\w.\[\]'\", ]*?)\s*=\s*(%(?!=)|!(?!=))(.*)", re.DOTALL)
+_ASSIGNED = re.compile(
+    r"([A-Za-z_][\w.]*(?:\[[^\]=]*\])?(?:\s*,\s*[A-Za-z_][\w.]*)*)\s*=\s*(%(?!=)|!(?!=))(.*)",
+    re.DOTALL,
+)
 _PROMPT = re.compile(r"\s*(?:>>>|\.\.\.|In \[\d+\]:|   \.\.\.+:)(?: |$)")
 _TOKENS = re.compile(
     r"""

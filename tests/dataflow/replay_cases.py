@@ -20,13 +20,14 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MPLBACKEND="agg
 def run(cells: list[str], target: str) -> dict[str, str]:
     """Execute the cells in a fresh shell in a scratch folder; return the target's ``repr``."""
     from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
 
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         sys.path.insert(0, "")
         InteractiveShell.clear_instance()
-        shell = InteractiveShell.instance()
-        shell.history_manager.enabled = False
+        # A history database a session would cost more than the cells.
+        shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
         with contextlib.redirect_stdout(io.StringIO()):
             for number, cell in enumerate(cells):
                 result = shell.run_cell(cell)

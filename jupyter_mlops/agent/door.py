@@ -76,6 +76,8 @@ def write_pointer(project: Project, door: Door, *, foreground: bool) -> None:
         token=door.token,
     )
     target = project.agent / "pointer.json"
+    for left in project.agent.glob(f".{target.name}.*"):  # by one that was killed just here
+        left.unlink()
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -58,7 +58,8 @@ class _Record:
 class SessionHeader(_Record):
     """First record of a journal file: who wrote it.
 
-    ``boot_id``, ``pid`` and ``pid_started`` together tell whether the writer still lives.
+    ``boot_id``, ``pid`` and ``pid_started`` together tell whether the writer still lives
+    (``pid_started`` is that of ``journal.ProcessIdentity``: on Linux in seconds since the boot).
     ``kind`` is ``kernel`` or ``runner``.  ``sys_path`` is not kept; ``cwd`` is.
     """
 

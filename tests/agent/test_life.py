@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import stat
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -281,3 +283,20 @@ def test_no_zombie_is_left_by_children(living: Project) -> None:
     child = psutil.Process(agent_client.call_op(living, "hello")["pid"])
     kill(child)
     until(lambda: agent_process(living).children() == [])
+
+
+def test_killed_at_any_moment_of_its_start_it_is_no_obstacle(living: Project) -> None:
+    chance = random.Random(5)
+    command = [sys.executable, "-P", "-m", "jupyter_mlops.agent", str(living.root)]
+    for _ in range(6):
+        agent = subprocess.Popen(command)
+        time.sleep(chance.uniform(0.0, 1.0))
+        agent.kill()
+        agent.wait()
+    agent_client.ensure(living, config_of(living))
+    pointer = agent_client.read_pointer(living)
+    assert pointer is not None
+    assert pointer.pid == agent_client.hello(living)["pid"]
+    # What the killed ones left behind is gone, too.
+    leftover = {path.name for path in living.agent.iterdir()}
+    assert leftover == {"agent.log", "lock", "pointer.json"}

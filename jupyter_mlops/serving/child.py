@@ -98,7 +98,6 @@ class _Child:
         scoring = Scoring(
             predictor,
             token=row.token,
-            model=row.model,
             version=self._version,
             protocol=_protocol(),
             limits=Limits(

@@ -57,10 +57,18 @@ def deploy(project: Project, config: Config, spec: str, *, port: int = 0) -> Dep
     """
     # The process that serves imports this package, and has no use for the registry.
     from ..registry import model_folder
+    from ..tracking import refresh, sync_state
 
     wanted = parse_model_spec(spec)
+    notes: tuple[str, ...] = ()
+    if wanted.alias is not None:
+        refresh(project, config)  # Someone may have moved the alias with MLflow's own tools.
+        problem = sync_state(project).error
+        if problem is not None:
+            notes = (f"{spec} is as it was last known: {problem.get('message')}",)
     folder, version = model_folder(project, config, spec)
-    return deploy_folder(project, config, wanted, folder, version.version, port=port)
+    made = deploy_folder(project, config, wanted, folder, version.version, port=port)
+    return replace(made, warnings=made.warnings + notes)
 
 
 def deploy_folder(

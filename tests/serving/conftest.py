@@ -143,7 +143,6 @@ def serving(
         scoring = Scoring(
             scorer,
             token=TOKEN,
-            model="taxi tips/ü",
             version=7,
             protocol="3.17.2",
             limits=Limits(body, read_timeout, concurrency, connections),

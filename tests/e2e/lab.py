@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -66,6 +67,13 @@ def running_lab(
     environment["PATH"] = path or f"{python.parent}{os.pathsep}{environment['PATH']}"
     environment["JUPYTER_PREFER_ENV_PATH"] = "1"
     runtime.mkdir(mode=0o700, exist_ok=True)
+    config = runtime.parent / "config"
+    environment["JUPYTER_CONFIG_DIR"] = str(config)
+    (config / "labconfig").mkdir(parents=True, exist_ok=True)
+    # The question about news would cover what is looked at.
+    (config / "labconfig" / "page_config.json").write_text(
+        json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}})
+    )
     command = [
         str(python),
         "-m",
@@ -78,7 +86,6 @@ def running_lab(
         f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={root}",
         "--ServerApp.allow_root=True",
-        "--LabApp.news_url=",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     with (root.parent / "server.log").open("wb") as log:
@@ -164,11 +171,19 @@ def run_cell(page: Page, index: int) -> Locator:
     """Run one code cell with Ctrl+Enter and wait until it has run; return it."""
     cell = code_cells(page).nth(index)
     cell.scroll_into_view_if_needed()
-    before = cell.locator(".jp-InputPrompt").inner_text()
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Control+Enter")
     prompt = cell.locator(".jp-InputPrompt")
-    expect(prompt).not_to_have_text(before, timeout=60_000)
+    before = prompt.inner_text()
+    for attempt in range(4):
+        cell.locator(".cm-content").click()
+        expect(cell).to_have_class(re.compile("jp-mod-active"))
+        page.keyboard.press("Control+Enter")
+        try:
+            expect(prompt).not_to_have_text(before, timeout=15_000)
+            break
+        except AssertionError:
+            # A side bar or a dialog that was just opened may take the focus away from the cell.
+            if attempt == 3:
+                raise
     expect(prompt).not_to_have_text("[*]:", timeout=120_000)
     return cell
 

@@ -29,7 +29,7 @@ _UNIT = """\
 # To take it back: systemctl --user disable --now {name}
 
 [Unit]
-Description=jupyter-mlops agent of {root}
+Description=jupyter-mlops agent of {description}
 
 [Service]
 Type=exec
@@ -145,12 +145,15 @@ def status(as_json: bool) -> None:
 def unit() -> None:
     """Print a systemd user service that keeps the agent running, and how to install it."""
     project = open_project()
+    root = str(project.root).replace("\n", " ")
     lines = [f"Environment={_quoted(f'{n}={v}')}\n" for n, v in _environment(project).items()]
     click.echo(
         _UNIT.format(
-            root=_comment(str(project.root)),
+            root=root,
+            description=root.replace("%", "%%"),
             name=f"jupyter-mlops-{project.key}",
-            command=" ".join(_quoted(word) for word in _command(project)),
+            # In a command, and nowhere else, a dollar sign begins a variable.
+            command=" ".join(_quoted(word).replace("$", "$$") for word in _command(project)),
             environment="".join(lines),
         ),
         nl=False,
@@ -174,12 +177,8 @@ def _environment(project: Project) -> dict[str, str]:
 
 def _quoted(word: str) -> str:
     """A word of a unit file: systemd.service(5), "COMMAND LINES" and "SPECIFIERS"."""
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
-
-
-def _comment(text: str) -> str:
-    return text.replace("\n", " ").replace("%", "%%")
 
 
 def _going_on(project: Project) -> tuple[list[str], list[str]]:

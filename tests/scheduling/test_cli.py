@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -271,7 +272,7 @@ def test_stop_leaves_firings_and_stop_all_ends_them(
 
 
 def test_unit_is_a_systemd_service(
-    project: Project, run: Run, monkeypatch: pytest.MonkeyPatch
+    project: Project, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:secret@mlflow.example")
     code, out, _ = run("agent", "unit")
@@ -281,6 +282,13 @@ def test_unit_is_a_systemd_service(
     assert "systemctl --user enable --now jupyter-mlops-" in out
     assert "loginctl enable-linger" in out
     assert f'Environment="JUPYTER_RUNTIME_DIR={os.environ["JUPYTER_RUNTIME_DIR"]}"' in out
+    if shutil.which("systemd-analyze"):
+        (tmp_path / "agent.service").write_text(out)
+        checked = subprocess.run(
+            ["systemd-analyze", "verify", "--user", str(tmp_path / "agent.service")],
+            env=os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert "agent.service" not in checked.stderr  # it names the line that it cannot read
     settings = [
         line for line in out.splitlines() if line and not line.startswith(("#", "["))
     ]  # fmt: skip

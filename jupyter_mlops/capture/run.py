@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..model.events import CellEvent, ModelRecord, RunRecord, RunStarted
 from .cellcode import CellCode, read_names, same_literal
@@ -18,6 +18,7 @@ from .spool import left_out
 
 __all__ = ["TrackedCell", "build_run", "parameters", "run_name", "source_tags"]
 
+T = TypeVar("T")
 # A found model, its example's name and its example -> the record of the stored bytes.
 Keep = Callable[[Found, str | None, Any], ModelRecord]
 
@@ -44,13 +45,28 @@ class TrackedCell:
 def build_run(cell: TrackedCell, history: History, keep: Keep | None, *, why_not: str) -> RunRecord:
     """Return the record of the run.
 
-    ``keep`` stores a model; without it each model is named with the reason ``why_not``.  An
-    ``OSError`` of ``keep`` becomes the reason, too: the rest of the run must not be lost with it.
+    ``keep`` stores a model; without it each model is named with the reason ``why_not``.  A part
+    that cannot be read is a warning, a model that cannot be written has the reason: the rest of the
+    run must not be lost with it.
     """
     options, event = cell.options, cell.event
-    read = read_names(cell.python, cell.namespace)
+    namespace, code = cell.namespace, cell.code
     warnings = list(cell.warnings)
-    found = find_estimators(cell.namespace, event.bound, cell.code, cell.stamps)
+
+    def part(name: str, make: Callable[[], T], otherwise: T) -> T:
+        # The person's objects do what they like when they are looked at: one part of the run may
+        # fail without the others.
+        try:
+            return make()
+        except Exception as error:
+            warnings.append(f"the {name} were not recorded: {type(error).__name__}: {error}")
+            return otherwise
+
+    read = part("names it reads", lambda: read_names(cell.python, namespace), set[str]())
+    nothing: tuple[Found, ...] = ()
+    found = part(
+        "models", lambda: find_estimators(namespace, event.bound, code, cell.stamps), nothing
+    )
     models = tuple(_model(item, cell, read, keep, why_not) for item in found)
     register, chosen = _registration(options, event.status, found, models, warnings)
     status = {"ok": "FINISHED", "interrupted": "KILLED"}.get(event.status, "FAILED")
@@ -66,8 +82,10 @@ def build_run(cell: TrackedCell, history: History, keep: Keep | None, *, why_not
         notebook=cell.started.notebook,
         parent=cell.started.parent,
         source=event.source,
-        params=parameters(cell.code, read, event.bound, cell.namespace, history),
-        metrics=metrics(event.bound, cell.namespace, cell.code),
+        params=part(
+            "parameters", lambda: parameters(code, read, event.bound, namespace, history), {}
+        ),
+        metrics=part("metrics", lambda: metrics(event.bound, namespace, code), {}),
         tags=dict(cell.tags) | {k: str(redact(k, v)) for k, v in options.tags.items()},
         models=models,
         register=register,
@@ -124,7 +142,10 @@ def _model(
     if keep is None:
         return left_out(item, why_not)
     try:
-        name, rows = example(item, cell.namespace, cell.code, sorted(read))
+        try:
+            name, rows = example(item, cell.namespace, cell.code, sorted(read))
+        except Exception:  # The model is worth keeping without one.
+            name, rows = None, None
         return keep(item, name, rows)
     except OSError as error:
         return left_out(item, f"cannot be written: {error.strerror or error}")

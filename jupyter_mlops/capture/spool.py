@@ -61,8 +61,9 @@ def spool(
 def _table_format(example: Any) -> str | None:
     """The format in which a pipeline step can hand such an example over, if there is one."""
     if hasattr(example, "to_parquet") and hasattr(example, "columns"):
-        return "parquet"
-    return "npy" if type(example).__module__ == "numpy" else None
+        return "parquet" if all(isinstance(name, str) for name in example.columns) else None
+    array = type(example).__module__ == "numpy" and not example.dtype.hasobject
+    return "npy" if array else None
 
 
 def _dump(value: Any, limit: int) -> tuple[memoryview, str]:

@@ -26,7 +26,9 @@ Register = Callable[[str, str | None], Mapping[str, Any]]
 def show(card: Mapping[str, Any], data: Mapping[str, Any], register: Register) -> Card:
     """Display the card below the cell; ``data`` is its MIME bundle, which stays as the fallback."""
     widget = Card(card, str(data["text/html"]), register)
-    publish_display_data({**data, **widget.box._repr_mimebundle_()})
+    publish_display_data(  # type: ignore[no-untyped-call,unused-ignore]
+        {**data, **widget.box._repr_mimebundle_()}
+    )
     return widget
 
 

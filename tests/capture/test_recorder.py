@@ -479,6 +479,12 @@ def test_what_breaks_in_us_stays_with_us(shell: Shell, monkeypatch: pytest.Monke
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("a bug of ours")
 
+    monkeypatch.setattr(run_module, "metrics", broken)
+    outcome = shell.run("%%track\nlr = 0.5\nx = 1 / 2\nx")
+    assert outcome.result == "0.5"
+    assert shell.last.params == {"lr": 0.5}  # One part fails without the others.
+    (warning,) = shell.last.warnings
+    assert "the metrics were not recorded: RuntimeError: a bug of ours" in warning
     monkeypatch.setattr(run_module, "build_run", broken)
     outcome = shell.run("%%track\nx = 1 / 2\nx")
     assert outcome.result == "0.5"
@@ -486,6 +492,21 @@ def test_what_breaks_in_us_stays_with_us(shell: Shell, monkeypatch: pytest.Monke
         "jupyter_mlops: this cell was not recorded: RuntimeError: a bug of ours\n"
     )
     monkeypatch.undo()
+    assert shell.run("%%track\ny = 1 / 2").card is not None
+
+
+def test_an_object_that_misbehaves_when_looked_at_costs_only_its_part(shell: Shell) -> None:
+    shell.run(
+        "import numpy as np\n"
+        "class Odd(np.ndarray):\n"
+        "    @property\n"
+        "    def dtype(self): raise KeyError('odd')\n"
+        "Odd.__module__ = 'numpy.odd'"
+    )
+    outcome = shell.run("%%track\nlr = 0.5\no = np.zeros(()).view(Odd)")
+    assert outcome.ename is None
+    assert shell.last.params == {"lr": 0.5}
+    assert "the metrics were not recorded: KeyError" in shell.last.warnings[0]
 
 
 def test_a_closed_stderr_does_no_harm(shell: Shell) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_mlops.serving import scoring
 from jupyter_mlops.serving.payload import bad_input
 
 from .conftest import TOKEN, Served
@@ -276,38 +277,37 @@ def test_what_is_scored_at_once_has_a_number(serve: Serve) -> None:
     for client in clients:
         client.join(30)
     assert answers == [200, 200, 200]
-    assert (served.scoring.scoring, served.scoring.in_hand, served.scoring.buffered) == (0, 0, 0)
+    wait_for(lambda: served.scoring.in_hand == 0)
+    assert (served.scoring.scoring, served.scoring.buffered) == (0, 0)
 
 
-class Timed:
-    """Takes as long as it is told, and notes which thread it ran in."""
+class Named(Echo):
+    """Notes which thread it ran in."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        super().__init__()
         self.threads: list[str] = []
 
     def score_json(self, body: bytes) -> tuple[bytes, int]:
-        self.threads.append(threading.current_thread().name)
-        time.sleep(self.seconds)
-        return b"{}", 1
-
-    def score_csv(self, body: bytes) -> tuple[bytes, int]:
-        return self.score_json(body)
+        self.threads.append(threading.current_thread().name.partition("_")[0])
+        return super().score_json(body)
 
 
-def test_quick_models_are_asked_on_the_loop_and_slow_ones_in_threads(serve: Serve) -> None:
-    scorer = Timed()
+def test_quick_models_are_asked_on_the_loop_and_slow_ones_in_threads(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = Named()
     served = serve(scorer)
+    monkeypatch.setattr(scoring, "_QUICK_SECONDS", 1000.0)  # everything is quick
     for _ in range(17):
         assert ask(served)[0] == 200
-    assert all(name.startswith("score") for name in scorer.threads[:16])
-    assert not scorer.threads[16].startswith("score")
+    assert scorer.threads[:16] == ["score"] * 16  # until that is known
+    assert scorer.threads[16] != "score"
     ask(served, body=b" " * 9000)
-    assert scorer.threads[17].startswith("score")  # a large body may take long
-    scorer.seconds = 0.003
-    for _ in range(17):
-        ask(served)
-    assert scorer.threads[-1].startswith("score")
+    assert scorer.threads[17] == "score"  # a large body may take long
+    monkeypatch.setattr(scoring, "_QUICK_SECONDS", 0.0)
+    ask(served)
+    assert scorer.threads[18] == "score"
 
 
 def test_a_client_that_leaves_gives_up_its_place(serve: Serve) -> None:

@@ -215,10 +215,10 @@ def remove_command(version: str, yes: bool, as_json: bool) -> int:
     if not yes:
         if as_json or not sys.stdin.isatty():
             raise UsageError(
-                f"deleting {version} cannot be undone: its number is not given again",
+                f"deleting {version} cannot be undone: its number may go to another model",
                 hint="To delete it without a question: --yes",
             )
-        click.confirm(f"Delete {version}? Its number will not be given again.", abort=True)
+        click.confirm(f"Delete {version}? Its number may go to another model.", abort=True)
     removed = remove_version(project, load_config(project.root), spec)
     undo = (
         f"jupyter mlops models register {removed.run_id} {shlex.quote(removed.name)}"

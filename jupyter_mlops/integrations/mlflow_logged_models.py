@@ -147,7 +147,7 @@ class LoggedModels:
         def in_experiment(filter_string: str | None, page_token: str | None) -> Any:
             return search([self._experiment], filter_string, page_token=page_token)
 
-        return list(pages(in_experiment, text))
+        return sorted(pages(in_experiment, text), key=lambda m: (m.creation_timestamp, m.name))
 
     def _build_and_store(
         self,

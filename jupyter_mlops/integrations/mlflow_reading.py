@@ -36,7 +36,6 @@ def run_summary(run: Any, experiment: str | None) -> RunSummary:
         params=dict(sorted(run.data.params.items())),
         metrics={name: _infinite(value) for name, value in sorted(run.data.metrics.items())},
         models=tuple(row for row in _json_list(tags.get("mlops.models")) if isinstance(row, dict)),
-        registered=tags.get("mlops.register"),
         warnings=tuple(str(text) for text in _json_list(tags.get("mlops.warnings"))),
     )
 

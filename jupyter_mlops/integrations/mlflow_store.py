@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import MlopsError, ProjectError
+from ..errors import CorruptError, MlopsError, ProjectError
 from .mlflow_environment import translate, using
 
 __all__ = ["ensure_wal", "initialise"]
@@ -63,6 +63,11 @@ def ensure_wal(path: Path) -> bool:
                 (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError:
             return False
+        except sqlite3.DatabaseError as error:
+            raise CorruptError(
+                f"{path} is damaged: {error}",
+                hint="Put a copy of it back, or move it away: a new one is made then.",
+            ) from error
     return bool(mode == "wal")
 
 

@@ -123,7 +123,7 @@ class TrackingBackend(Protocol):
         """Point ``alias`` at ``version``; ``None`` removes it."""
 
     def delete_version(self, name: str, version: int) -> None:
-        """Delete a version for good; its number is not given again, the run keeps the model."""
+        """Delete a version for good; the run keeps the model that it was made from."""
 
     def download_model(self, name: str, version: int, target: Path) -> Path:
         """A local folder with the version's MLflow model: its own, or ``target`` filled with it."""

@@ -9,6 +9,7 @@ from .arguments import Arguments
 from .calls import Calls
 from .heap import EMPTY, Frame, Kind, Thing, Value, elements, kinds, scalar, text_of
 from .known_functions import TAME
+from .methods import CALM
 from .paths import ANY, join
 from .scopes import target_names
 
@@ -130,6 +131,12 @@ class Evaluator(Calls):
             return scalar(ANY)
         tables = frozenset(t for t in value if t.kind in _TABLES)
         parts = elements(value - tables)
+        if isinstance(node.slice, ast.Slice):  # Part of a list is a list.
+            parts |= frozenset(
+                Thing(Kind.CONTAINER, set(t.holds), t.opaque)
+                for t in value
+                if t.kind is Kind.CONTAINER
+            )
         if tables and self._copies(node.slice, index):
             return parts | self._computed(tables)
         return parts.union(*(_view(table) for table in tables))
@@ -282,6 +289,8 @@ class Evaluator(Calls):
         if isinstance(function, ast.Attribute):
             receiver = self.evaluate(function.value)
             arguments = self._arguments(node)
+            if not receiver and function.attr not in CALM:
+                self.suspect(function.value)
             return self.call_method(
                 receiver,
                 function.attr,
@@ -291,6 +300,13 @@ class Evaluator(Calls):
             )
         callee = self.evaluate(function)
         return self.call_value(callee, self._arguments(node), unused=unused)
+
+    def suspect(self, node: ast.expr) -> None:
+        """Something is changed that should not be changeable: judge it by its name."""
+        while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+            node = node.func if isinstance(node, ast.Call) else node.value
+        if isinstance(node, ast.Name) and node.id not in self.defined:
+            self.facts.mutated.add(node.id)
 
     def _arguments(self, node: ast.Call) -> Arguments:
         arguments = Arguments()

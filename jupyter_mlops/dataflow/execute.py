@@ -27,6 +27,8 @@ _KEEPING_DECORATORS = words(
     numba.njit numba.jit numba.vectorize enum.unique joblib.delayed
     """
 )
+_SWALLOWING = words("contextlib.suppress contextlib.ExitStack contextlib.AsyncExitStack")
+_CALM_MANAGERS = frozenset({Kind.HANDLE, Kind.FRAME, Kind.PLOT, Kind.ESTIMATOR})
 
 
 class Executor(Magics, Evaluator):
@@ -166,6 +168,8 @@ class Executor(Magics, Evaluator):
     def _store_attribute(self, target: ast.Attribute, value: Value) -> None:
         base = self.evaluate(target.value)
         dotted = _dotted(base)
+        if not base:
+            self.suspect(target.value)
         columns = kinds(base) == {Kind.FRAME}
         self.set_attribute(
             base, value, f"{dotted}.{target.attr}" if dotted else "", columns=columns
@@ -179,6 +183,8 @@ class Executor(Magics, Evaluator):
             return
         base = self.evaluate(target.value)
         index = self.evaluate_index(target.slice)
+        if not base:
+            self.suspect(target.value)
         self.special(base, "__setitem__")
         whole = not any(t.view for t in base) and not isinstance(target.slice, ast.Slice)
         columns = (
@@ -366,7 +372,12 @@ class Executor(Magics, Evaluator):
         for item in node.items:
             value = self.evaluate(item.context_expr)
             dotted = _called(item.context_expr, self)
-            swallows |= dotted in ("contextlib.suppress", "pytest.raises")
+            # A manager nobody knows may swallow what its body raises, halfway through.
+            swallows |= dotted in _SWALLOWING or not (
+                dotted == "open"
+                or (dotted and dotted.partition(".")[0] in TAME)
+                or (value and kinds(value) <= _CALM_MANAGERS)
+            )
             scoped |= dotted == "warnings.catch_warnings"
             entered = self.special(value, "__enter__", "__aenter__")
             if item.optional_vars is not None:
@@ -399,8 +410,7 @@ class Executor(Magics, Evaluator):
                 self.store(handler.name, frozenset({Thing(Kind.DATA)}))
             if self.run_block(handler.body):
                 if handler.name:
-                    self.delete(handler.name)
-                    self.gone.discard(handler.name)
+                    self.forget(handler.name)
                 ends.append(self.save())
         self.join(ends or [after])
         return self.run_block(node.finalbody) and bool(ends)
@@ -445,6 +455,8 @@ class Executor(Magics, Evaluator):
             if tree is not None and len(arguments.positional) == 1 and not arguments.keywords:
                 self.run_block(tree.body)
                 return frozenset({Thing(Kind.UNKNOWN)}) if name == "eval" else EMPTY
+        if name == "__import__" and text is not None and ANY not in text:
+            return frozenset({self.session.module(text.partition(".")[0], Kind.MODULE)})
         if name == "compile" or name == "__import__":
             return frozenset({Thing(Kind.UNKNOWN)})
         if len(arguments.positional) > 1:  # In a namespace of its own.

@@ -185,10 +185,19 @@ class Machine(ABC):
         if self.frame is not None and name in self.frame.own:
             self.frame.names.pop(name, None)
             return
+        self.read(name)  # It must be there to be deleted.
         self.names.pop(name, None)
         self.facts.deleted.add(name)
         self.defined.discard(name)
         self.gone.add(name)
+
+    def forget(self, name: str) -> None:
+        """Unbind what an ``except ... as name`` bound for its body only."""
+        if self.frame is not None and name in self.frame.own:
+            self.frame.names.pop(name, None)
+        else:
+            self.names.pop(name, None)
+            self.defined.discard(name)
 
     # Objects.
 

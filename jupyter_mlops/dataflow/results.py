@@ -42,6 +42,7 @@ class Results(Methods):
             if name == "deepcopy":
                 for thing in copies:
                     thing.holds = {h for h in thing.holds if h.fixed}
+                    thing.opaque = True  # It has copies of the rest inside.
             return frozenset(copies)
         if dotted in known.SHARES_ARGUMENT:
             kind = {"numpy": Kind.ARRAY, "pandas": Kind.FRAME}.get(package, Kind.DATA)

@@ -139,9 +139,7 @@ def main() -> None:
         say("4. A gate decides who may be champion")
         (FOLDER / "pipelines/taxi-tips/policy.yaml").write_text(STRICT_POLICY)
         mlops("models", "set", f"taxi-tips@{first['versions'][0]['version']}", "champion")
-        mlops(
-            "models", "set", f"taxi-tips@{worse['versions'][0]['version']}", "champion", expect=3
-        )
+        mlops("models", "set", f"taxi-tips@{worse['versions'][0]['version']}", "champion", expect=3)
         mlops("models", "ls")
 
         say("5. Schedule it, and fire once now")
@@ -162,7 +160,9 @@ def main() -> None:
         say("7. Where everything is")
         mlops("status")
         print(f"  pipeline            {FOLDER / 'pipelines/taxi-tips'}")
-        print(f"  MLflow's own UI     mlflow ui --backend-store-uri sqlite:///{FOLDER}/.mlops/mlflow.db")
+        print(
+            f"  MLflow's own UI     mlflow ui --backend-store-uri sqlite:///{FOLDER}/.mlops/mlflow.db"
+        )
         print("  the panel           make lab")
 
 

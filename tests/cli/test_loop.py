@@ -216,7 +216,7 @@ def test_a_gate_accepts_one_version_and_refuses_another(root: Path, second: Any)
     assert {v["version"]: v["aliases"] for v in versions}[1] == ["champion"]
 
 
-# --- bad input: a clear message, the right exit code, nothing half-written -------------------------
+# --- bad input: a clear message, the right exit code, nothing half-written ---
 
 
 def test_a_notebook_that_is_not_json(root: Path) -> None:

@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# jlpm's scripts call jlpm and jupyter-builder again.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help demo lab test test-js test-py lint build lock clean browser
 
@@ -42,7 +44,7 @@ labextension/node_modules/.yarn-state.yml: labextension/package.json labextensio
 
 BUNDLE := jupyter_mlops/labextension/package.json
 $(BUNDLE): labextension/node_modules/.yarn-state.yml $(shell find labextension/src labextension/style labextension/schema -type f 2>/dev/null)
-	cd labextension && PATH="$(CURDIR)/$(BIN):$$PATH" ../$(BIN)/jlpm build:prod
+	cd labextension && ../$(BIN)/jlpm build:prod
 	@touch $@
 
 # JupyterLab finds the bundle under the environment's share/, as it does in an installed wheel.
@@ -77,7 +79,7 @@ lint: $(VENV)/.bundle
 
 build: labextension/node_modules/.yarn-state.yml
 	rm -rf dist jupyter_mlops/labextension
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m build --no-isolation
+	$(BIN)/python -m build --no-isolation
 
 lock: | $(BIN)/uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-header \

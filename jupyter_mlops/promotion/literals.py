@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..dataflow import CellFlow, analyse, to_python
+from ..dataflow import CellFlow, Session, analyse, to_python
 from ..dataflow.source import parse
 from ..pipelines import is_parameter_name
 
@@ -49,7 +49,7 @@ def extract_parameters(sources: Sequence[str], flows: Sequence[CellFlow]) -> Ext
     """
     found = [literal for i, source in enumerate(sources) for literal in _literals(i, source)]
     rest = [_without(source, [x for x in found if x.cell == i]) for i, source in enumerate(sources)]
-    touched, changed = _touched(rest, flows)
+    touched, changed = _touched([x.text for x in found], rest, flows)
     used = frozenset().union(*(flow.reads for flow in flows), *map(_loads, sources))
     chosen: dict[str, _Literal] = {}
     refused: set[str] = set()
@@ -139,7 +139,7 @@ def _without(source: str, literals: Sequence[_Literal]) -> str:
 
 
 def _touched(
-    rest: Sequence[str], flows: Sequence[CellFlow]
+    literals: Sequence[str], rest: Sequence[str], flows: Sequence[CellFlow]
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Names that something besides the literal assignments binds or deletes, or may change."""
     bound: set[str] = set()
@@ -147,8 +147,10 @@ def _touched(
     for flow in flows:
         bound |= flow.deletes
         changed |= flow.may_mutate
+    session = Session()
+    analyse("\n".join(literals), session)  # Going over a list changes it no more than printing it.
     for source in rest:
-        flow = analyse(source)
+        flow = analyse(source, session)
         bound |= flow.must_stores | flow.may_stores | flow.deletes
         changed |= flow.may_mutate
     return frozenset(bound), frozenset(changed)

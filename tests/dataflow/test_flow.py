@@ -28,7 +28,8 @@ def names(text: str) -> frozenset[str]:
         ("while c:\n    c = f(c)", "c f", "", "c"),
         ("try:\n    a = f()\nexcept E:\n    b = 1", "f E", "", "a b"),
         ("try:\n    import x as a\nexcept ImportError:\n    a = None", "", "a", ""),
-        ("with f() as g:\n    a = g", "f", "g a", ""),
+        ("with open(f) as g:\n    a = g", "f", "g a", ""),
+        ("with f() as g:\n    a = g", "f", "g", "a"),  # it may swallow what is raised inside
         ("[y := x for x in xs]", "xs", "", "y"),
         ("[x for x in xs if x > t]", "xs t", "", ""),
         ("{k: v for k, v in d.items()}", "d", "", ""),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..config import load_config
+from ..config import load_config, public_uri
 from ..model.registry import RunSummary, key_metric
 from ..project import Project, open_project
 from ..tracking import delete_run, find_run, list_runs, tracking_uri
@@ -94,7 +94,7 @@ def remove_command(run: str, as_json: bool) -> int:
     found = delete_run(project, config, run)
     uri = tracking_uri(project, config)
     undo = (
-        f"MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow runs restore "
+        f"MLFLOW_TRACKING_URI={shlex.quote(public_uri(uri))} mlflow runs restore "
         f"--run-id {found.mlflow_run_id} && jupyter mlops sync"
     )
     if as_json:

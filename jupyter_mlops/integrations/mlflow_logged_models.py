@@ -70,7 +70,7 @@ class LoggedModels:
             if ready is not None:
                 self.ids[record.name] = ready.model_id
             elif not full:
-                self.left_out[record.name] = "capture is minimal on a server that is not local"
+                self.left_out[record.name] = "capture is minimal"
             elif record.blob is None:
                 self.left_out[record.name] = record.reason or "its bytes were not kept"
             else:

@@ -201,7 +201,7 @@ class MlflowBackend(MlflowRegistry):
         full: bool,
     ) -> Iterator[str]:
         if run.files and not full:
-            yield f"run {run.name}: its files were not stored, capture is minimal on this server"
+            yield f"run {run.name}: its files were not stored: capture is minimal"
             return
         for item in run.files:
             name = safe_file_name(item.name)

@@ -26,7 +26,7 @@ from .building import ModelBuilders
 from .queries import journal_summary
 from .report import DeliveryReport
 from .sessions import Session, open_sessions, waiting
-from .spooled import remove_delivered
+from .spooled import blobs_of, remove_delivered
 from .sync import note_contact, settle_target
 from .target import EXPERIMENTS, capture_level, open_backend, tracking_uri
 
@@ -228,7 +228,12 @@ class _Delivery:
             if done.summary.experiment not in known:
                 put_meta(connection, EXPERIMENTS, [*known, done.summary.experiment])
         self.delivered += 1
-        self._acknowledge(record)
+        self.acknowledged |= blobs_of(record)
+        if blobs_of(record) and not self.full and self.config.capture != "minimal":
+            self.warnings.append(
+                f"no models and files go to {public_uri(backend.uri)} until you consent: "
+                "jupyter mlops consent"
+            )
 
     def _register(
         self, backend: TrackingBackend, record: RunRecord, done: Delivered
@@ -285,11 +290,6 @@ class _Delivery:
                     begin_attempt(connection, name)
                 postpone(connection, name, str(error))
             note_contact(connection, error)
-
-    def _acknowledge(self, record: RunRecord) -> None:
-        for model in record.models:
-            self.acknowledged.update(b for b in (model.blob, model.example_blob) if b)
-        self.acknowledged.update(item.blob for item in record.files)
 
 
 def _as_ours(error: Exception) -> MlopsError:

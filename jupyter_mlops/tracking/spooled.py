@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ..journal import BlobStore, list_sessions, read_session
+from ..journal import BlobStore, read_session
 from ..model.events import RunRecord
 from ..project import Project
 from .sessions import open_sessions
@@ -33,10 +33,9 @@ def remove_delivered(project: Project, blobs: BlobStore, acknowledged: set[str])
     for session in open_sessions(project):
         for run in session.read().runs:
             wanted |= blobs_of(run)
-    for path in list_sessions(project.journal):
-        file = read_session(path)
-        if file.unfinished and file.writer_alive() is not False:
-            began = min(began, *(started.started for started in file.unfinished))
+        whole = read_session(session.path)  # a run may have begun before the stored position
+        if whole.unfinished and whole.writer_alive() is not False:
+            began = min(began, *(started.started for started in whole.unfinished))
     count = 0
     for digest in blobs.digests():
         if digest in wanted:

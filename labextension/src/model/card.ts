@@ -1,4 +1,4 @@
-import type { IRunModel } from './types';
+import type { IRegisteredModel, IRunModel } from './types';
 import type { IRunState } from './mlops';
 
 /** MIME type of the run card that a tracked cell displays. */
@@ -96,10 +96,27 @@ export function registrable(card: ICard): IRunModel[] {
   ];
 }
 
-/** A name for the registered model: what the cell said, else the notebook's name as a slug. */
-export function suggestName(card: ICard, notebook: string): string {
+/**
+ * A name for the registered model: what the cell said, else the model that this notebook has made
+ * versions of before with the same class, else the notebook's name as a slug.
+ */
+export function suggestName(card: ICard, notebook: string, known: IRegisteredModel[]): string {
   if (card.register !== null) {
     return card.register;
+  }
+  const classes = new Set(registrable(card).map(model => model.class_name));
+  const before = known
+    .flatMap(model => model.versions)
+    .filter(
+      version =>
+        card.notebook !== null &&
+        version.notebook === card.notebook &&
+        version.class_name !== null &&
+        classes.has(version.class_name)
+    )
+    .sort((a, b) => b.created - a.created)[0];
+  if (before !== undefined) {
+    return before.name;
   }
   const file = (card.notebook || notebook).split('/').pop() ?? '';
   const slug = slugify(file.replace(/\.ipynb$/i, ''));

@@ -271,10 +271,16 @@ export class MLops extends Emitter {
     if (changes.some(change => change.kind === 'job')) {
       this._jobs.emit();
     }
-    const runs = new Set(changes.filter(c => c.kind === 'run').map(c => c.id));
-    // A registration names only the version, and a burst of deliveries only its last run.
-    const broad = changes.some(c => ['run', 'model', 'sync'].includes(c.kind));
-    void this._refreshRuns((id, run) => runs.has(id) || (broad && !isSettled(run)));
+    const named = new Set(changes.filter(c => c.kind === 'run').map(c => c.id));
+    // A burst of deliveries names only its last run, a registration only the version.
+    const delivered = changes.some(c => c.kind === 'run' || c.kind === 'sync');
+    const registered = changes.some(c => c.kind === 'model');
+    void this._refreshRuns(
+      (id, run) =>
+        named.has(id) ||
+        (delivered && isPending(run)) ||
+        (registered && (isPending(run) || isRegistrable(run)))
+    );
     if (!this._visible) {
       return;
     }
@@ -338,7 +344,8 @@ function isYoung(runId: string): boolean {
   return made !== null && Math.abs(Date.now() - made) < YOUNG_MS;
 }
 
-/** Whether no later event can change what a card says of its run, short of a new registration. */
-function isSettled(state: IRunState | null): boolean {
-  return state?.run?.delivered === true && state.run.registered.length > 0;
+/** Whether a registration can be of this run. */
+function isRegistrable(state: IRunState | null): boolean {
+  const run = state?.run;
+  return run != null && run.models.length > 0 && run.registered.length === 0;
 }

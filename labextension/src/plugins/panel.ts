@@ -1,7 +1,6 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ILabShell, ILayoutRestorer } from '@jupyterlab/application';
 import { ICommandPalette, Notification } from '@jupyterlab/apputils';
-import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import type { ReadonlyJSONValue } from '@lumino/coreutils';
@@ -20,21 +19,13 @@ const ID = 'jupyter-mlops:panel';
 const RANK = 600;
 const SAVE_MS = 500;
 
-/** The sidebar panel and the command that shows it. */
+/** The sidebar panel and the command that shows it; its context menu is in `schema/panel.json`. */
 export const panel: JupyterFrontEndPlugin<void> = {
   id: ID,
   description: 'Shows model versions, schedules and deployments in a sidebar.',
   autoStart: true,
   requires: [IMLops],
-  optional: [
-    ILabShell,
-    ILayoutRestorer,
-    IStateDB,
-    ITranslator,
-    ICommandPalette,
-    IKernelCheck,
-    ISettingRegistry
-  ],
+  optional: [ILabShell, ILayoutRestorer, IStateDB, ITranslator, ICommandPalette, IKernelCheck],
   activate: (
     app: JupyterFrontEnd,
     mlops: IMLops,
@@ -43,8 +34,7 @@ export const panel: JupyterFrontEndPlugin<void> = {
     state: IStateDB | null,
     translator: ITranslator | null,
     palette: ICommandPalette | null,
-    kernelCheck: IKernelCheck | null,
-    settings: ISettingRegistry | null
+    kernelCheck: IKernelCheck | null
   ): void => {
     const trans = (translator ?? nullTranslator).load('jupyter_mlops');
     const memory = new Memory();
@@ -57,8 +47,6 @@ export const panel: JupyterFrontEndPlugin<void> = {
       onSync: () => sync(mlops, trans.__('Refreshing failed')),
       onCheckKernel: () => kernelCheck?.again()
     });
-    // The context menu of this panel comes from the settings of this plugin.
-    void settings?.load(ID).catch(() => undefined);
 
     app.commands.addCommand(CommandIDs.show, {
       label: trans.__('Show the MLOps Panel'),

@@ -3,7 +3,6 @@ import { Clipboard, ICommandPalette, Notification } from '@jupyterlab/apputils';
 import { PathExt } from '@jupyterlab/coreutils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { INotebookTracker } from '@jupyterlab/notebook';
-import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
@@ -17,26 +16,21 @@ import { differencesOf, finishJob, readPromotion, summarize } from '../model/pro
 import { CommandIDs, IMLops } from '../tokens';
 import { askPromotion, showDifferences } from '../views/dialogs';
 
-const ID = 'jupyter-mlops:promote';
-
-/** The notebook toolbar's button and command that make a pipeline of a notebook. */
+/** The command that makes a pipeline of a notebook; its toolbar button is in `schema/promote.json`. */
 export const promote: JupyterFrontEndPlugin<void> = {
-  id: ID,
+  id: 'jupyter-mlops:promote',
   description: 'Promotes the active notebook to a pipeline.',
   autoStart: true,
   requires: [IMLops, INotebookTracker],
-  optional: [ITranslator, ICommandPalette, ISettingRegistry],
+  optional: [ITranslator, ICommandPalette],
   activate: (
     app: JupyterFrontEnd,
     mlops: IMLops,
     tracker: INotebookTracker,
     translator: ITranslator | null,
-    palette: ICommandPalette | null,
-    settings: ISettingRegistry | null
+    palette: ICommandPalette | null
   ): void => {
     const trans = (translator ?? nullTranslator).load('jupyter_mlops');
-    // The toolbar button comes from the settings of this plugin.
-    void settings?.load(ID).catch(() => undefined);
     app.commands.addCommand(CommandIDs.promote, {
       label: trans.__('Promote to Pipeline…'),
       caption: trans.__('Make this notebook a pipeline, proven by a replay'),

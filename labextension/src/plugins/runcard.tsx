@@ -79,7 +79,7 @@ class RunCard extends ReactWidget implements IRenderMime.IRenderer {
       register: async () => {
         const known = this._mlops.get().project?.models.get().data ?? [];
         const answer = await askRegistration(
-          suggestName(card, this._notebook),
+          suggestName(card, this._notebook, known),
           registrable(card),
           known.map(model => model.name),
           this._trans

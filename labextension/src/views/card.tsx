@@ -118,7 +118,8 @@ function Live(props: ICardProps): JSX.Element {
   };
   const canRegister =
     registrable(card).length > 0 && phase.kind !== 'registered' && phase.kind !== 'unknown';
-  const announced = phase.kind === 'waiting' && card.register !== null;
+  const announced =
+    phase.kind === 'waiting' && card.register !== null && registrable(card).length > 0;
   return (
     <span className="jp-mlops-card-live">
       {problem && (
@@ -142,7 +143,7 @@ function Live(props: ICardProps): JSX.Element {
             className="jp-mlops-muted"
             title={trans.__('The run is safe in the journal and goes to the tracking store next.')}
           >
-            {card.register
+            {announced
               ? trans.__('registering %1…', card.register)
               : trans.__('waiting for delivery')}
           </span>

@@ -123,6 +123,18 @@ function DeploymentItem(props: {
           {label}
         </span>
         <span className="jp-mlops-muted">v{deployment.version}</span>
+        {deployment.behind !== null && (
+          <Chip
+            kind="busy"
+            title={trans.__(
+              '%1 is v%2 by now. Deploy it again to serve that version.',
+              deployment.selector,
+              deployment.behind
+            )}
+          >
+            {trans.__('behind v%1', deployment.behind)}
+          </Chip>
+        )}
         <Chip kind={kindOf(deployment.status)} title={deployment.error ?? undefined}>
           {deployment.status}
         </Chip>
@@ -150,7 +162,7 @@ function DeploymentItem(props: {
           ))}
       </div>
       <div className="jp-mlops-item-line jp-mlops-muted">
-        {deployment.url ? (
+        {running && deployment.url ? (
           <>
             <code className="jp-mlops-item-detail" title={deployment.url}>
               {deployment.url}
@@ -158,7 +170,9 @@ function DeploymentItem(props: {
             <CopyButton text={deployment.url} label={trans.__('Copy the address')} trans={trans} />
           </>
         ) : (
-          <span className="jp-mlops-item-detail">{trans.__('no address yet')}</span>
+          <span className="jp-mlops-item-detail">
+            {running ? trans.__('no address yet') : trans.__('not served any more')}
+          </span>
         )}
         {deployment.started !== null && (
           <span className="jp-mlops-item-when">
@@ -166,7 +180,16 @@ function DeploymentItem(props: {
           </span>
         )}
       </div>
-      {deployment.error && <div className="jp-mlops-item-error">{deployment.error}</div>}
+      {deployment.error && (
+        <div className="jp-mlops-item-error">
+          {deployment.error} {deployment.hint}
+        </div>
+      )}
+      {deployment.warnings.map(warning => (
+        <div key={warning} className="jp-mlops-item-note">
+          {warning}
+        </div>
+      ))}
       {failure && (
         <div className="jp-mlops-item-error" role="alert">
           {failure.message} {failure.hint}

@@ -1,6 +1,5 @@
 import { Dialog, ReactWidget, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Message } from '@lumino/messaging';
 import * as React from 'react';
 
 import { aliasProblem, isPipelineName, nameProblem } from '../model/card';
@@ -21,12 +20,6 @@ class Form<T> extends ReactWidget implements Dialog.IBodyWidget<T> {
 
   getValue(): T {
     return this._value;
-  }
-
-  protected override onActivateRequest(_: Message): void {
-    const field = this.node.querySelector<HTMLInputElement>('input');
-    field?.focus();
-    field?.select();
   }
 
   protected render(): JSX.Element {
@@ -75,6 +68,7 @@ function Field(props: {
         value={props.value}
         list={props.suggestions ? `${id}-list` : undefined}
         aria-invalid={Boolean(props.problem)}
+        onFocus={event => event.target.select()}
         onChange={event => props.onChange(event.target.value)}
       />
       {props.suggestions && (
@@ -107,6 +101,7 @@ async function ask<T>(options: {
     const result = await showDialog<T>({
       title: options.title,
       body: new Form(value, options.render),
+      focusNodeSelector: 'input',
       buttons: [
         Dialog.cancelButton({ label: trans.__('Cancel') }),
         Dialog.okButton({ label: options.accept })

@@ -35,6 +35,7 @@ export function Models(props: IModelsProps): JSX.Element | null {
 function ModelsOf(props: IModelsProps & { project: ProjectData }): JSX.Element {
   const { mlops, memory, project, trans } = props;
   const { data, error } = useStore(project.models);
+  const waiting = useStore(project.status).data?.waiting ?? 0;
   const { open } = useStore(memory);
   const [filter, setFilter] = React.useState('');
   // Typing stays smooth with thousands of versions.
@@ -85,6 +86,15 @@ function ModelsOf(props: IModelsProps & { project: ProjectData }): JSX.Element {
           icon={mlopsIcon}
           title={trans.__('No model versions yet')}
         >
+          {waiting > 0 && (
+            <p>
+              {trans._n(
+                '%1 run is on its way to the tracking store.',
+                '%1 runs are on their way to the tracking store.',
+                waiting
+              )}
+            </p>
+          )}
           <FirstCell trans={trans} />
         </Message>
       </div>

@@ -17,7 +17,7 @@ import { Schedules } from './schedules';
 import { Whole } from './whole';
 
 /** Height of the sections to one another, while all are open. */
-const SIZES = [3, 1, 1];
+const SIZES = [5, 3, 2];
 
 /** What of the panel a command asked to see. */
 class Revealed extends Emitter {

@@ -9,7 +9,7 @@ import {
   suggestName
 } from '../card';
 import { ulidTime } from '../ulid';
-import { run } from './samples';
+import { model, run, version } from './samples';
 
 const whole = {
   version: 1,
@@ -100,12 +100,24 @@ describe('registrable', () => {
 
 describe('names', () => {
   it('suggests what the cell said, else the notebook, else the variable', () => {
-    expect(suggestName({ ...card, register: 'x' }, 'n.ipynb')).toBe('x');
-    expect(suggestName(card, 'n.ipynb')).toBe('churn-study');
-    expect(suggestName({ ...card, notebook: null }, 'a/Preise für Häuser.ipynb')).toBe(
+    expect(suggestName({ ...card, register: 'x' }, 'n.ipynb', [])).toBe('x');
+    expect(suggestName(card, 'n.ipynb', [])).toBe('churn-study');
+    expect(suggestName({ ...card, notebook: null }, 'a/Preise für Häuser.ipynb', [])).toBe(
       'preise-fu-r-ha-user'
     );
-    expect(suggestName({ ...card, notebook: null }, '')).toBe('model');
+    expect(suggestName({ ...card, notebook: null }, '', [])).toBe('model');
+  });
+
+  it('suggests the model that this notebook made before, if it is of the same class', () => {
+    const made = { notebook: card.notebook, class_name: 'Forest' };
+    const known = [
+      model('older', [version('older', 9, { ...made, created: 1 })]),
+      model('newer', [version('newer', 1, { ...made, created: 2 })]),
+      model('elsewhere', [version('elsewhere', 1, { ...made, notebook: 'x.ipynb', created: 3 })]),
+      model('other', [version('other', 1, { ...made, class_name: 'Ridge', created: 4 })])
+    ];
+    expect(suggestName(card, 'n.ipynb', known)).toBe('newer');
+    expect(suggestName({ ...card, notebook: null }, 'n.ipynb', known)).toBe('n');
   });
 
   it.each([

@@ -269,7 +269,7 @@ describe('run', () => {
     await live.refresh();
     expect(live.get().data).toEqual({ run: null, expected: true });
     expect(mlops.watched).toBe(true);
-    api.answers.run = async () => run(id, { delivered: true });
+    api.answers.run = async () => run(id, { delivered: true, models: [{ name: 'm' }] });
     mlops.onChange(change('run', id));
     jest.advanceTimersByTime(200);
     await settle();

@@ -11,8 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from jupyter_mlops.project import Project, open_project
+
+# No deadlines: a test must not depend on how busy the machine is.  In CI the examples are the same
+# every time; by hand they differ, so that new ones are found.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 # Variables of the person's own set-up that would change what is tested.
 _FOREIGN = ("MLFLOW_", "JUPYTER_", "JPY_", "PAPERMILL_", "IPYTHONDIR")

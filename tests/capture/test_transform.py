@@ -47,6 +47,8 @@ def test_the_line_is_blanked_and_every_other_stays_in_its_place(body: str, optio
     with_line = transformed(f"%%track{options}\n{body}", ours=True)
     assert isinstance(with_line, str)
     alone = transformed(body, ours=False)
+    if not isinstance(alone, str):
+        return  # Without us IPython refuses this text already; there is nothing to compare.
     # One statement in a cell is also read by IPython's prefilter, which is not at work here.
     assert with_line == "\n" + alone if first else with_line.strip() == ""
 

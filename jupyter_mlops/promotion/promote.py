@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
@@ -20,11 +21,12 @@ from ..errors import ProjectError, ReplayDiffersError, UsageError
 from ..model.pipeline import Parameter, Pipeline, PipelineModel, Step
 from ..model.policy import Gate, Policy
 from ..model.ports import CellProgress
-from ..model.registry import key_metric
+from ..model.registry import key_metric, lower_is_better
 from ..model.wiring import load_port
 from ..pipelines import POLICY_FILE, declared_parameters, save_pipeline, save_policy
 from ..project import Project
 from ..state import StateDB, record_change
+from .environment import ReplayEnvironment, replay_environment
 from .install import PROOF_FILE, check_untouched, digest, install
 from .replay import Replay, replay
 from .step import Composed, compose
@@ -138,7 +140,9 @@ def promote(
         pipeline = _write_pipeline(project, tracked, composed, name, kernel, new)
         if not (target / POLICY_FILE).exists():
             _write_policy(tracked, pipeline, new)
-        proof = _write_proof(project, tracked, composed, replayed, widened, new)
+        used = frozenset().union(*(cut.flows[i].imports for i in composed.kept))
+        environment = replay_environment(kernel, used)
+        proof = _write_proof(project, tracked, composed, replayed, widened, environment, new)
         replaced = target.exists()
         undo = install(project, new, name)
     with StateDB(project).write() as connection:
@@ -156,7 +160,7 @@ def promote(
         model=pipeline.model.name if pipeline.model else None,
         replaced=replaced,
         undo=undo,
-        warnings=_warnings(tracked, composed, proof, widened),
+        warnings=_warnings(tracked, composed, proof, widened, environment),
     )
 
 
@@ -264,7 +268,15 @@ def _write_policy(tracked: Tracked, pipeline: Pipeline, folder: Path) -> None:
     if pipeline.model is None or metric is None:
         return
     gate = Gate(name=f"{metric} not worse than champion", metric=metric, not_worse_than="champion")
-    save_policy(Policy((gate,)), folder)
+    path = save_policy(Policy((gate,)), folder)
+    bound = "max" if lower_is_better(metric) else "min"
+    value = float(f"{tracked.run.metrics[metric]:.3g}")
+    # Indented as the list above it: taking the marks off leaves a valid file.
+    lines = [f"  - name: {metric} threshold", f"    metric: {metric}", f"    {bound}: {value!r}"]
+    example = "".join(f"#{line}\n" for line in lines)
+    if math.isfinite(value) and metric.isidentifier():
+        head = "# Without the marks, a fixed threshold as well:\n"
+        path.write_text(path.read_text(encoding="utf-8") + head + example, encoding="utf-8")
 
 
 def _write_proof(
@@ -273,6 +285,7 @@ def _write_proof(
     composed: Composed,
     replayed: Replay,
     widened: bool,
+    environment: ReplayEnvironment,
     folder: Path,
 ) -> dict[str, Any]:
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
@@ -297,7 +310,10 @@ def _write_proof(
         "widened": widened,
         "environment": {
             "interpreter": tracked.interpreter,
-            "python": tracked.session.header.python if tracked.session.header else None,
+            "python": _python(tracked),
+            "replayed_with": environment.executable,
+            "replayed_python": environment.python,
+            "packages": environment.packages,
         },
         "replayed_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "replay_seconds": round(replayed.seconds, 3),
@@ -354,10 +370,21 @@ def _plain(error: dict[str, Any] | None) -> dict[str, Any] | None:
     return {key: error[key] for key in ("ename", "evalue", "cell", "line") if key in error}
 
 
+def _python(tracked: Tracked) -> str | None:
+    return tracked.session.header.python if tracked.session.header else None
+
+
 def _warnings(
-    tracked: Tracked, composed: Composed, proof: dict[str, Any], widened: bool
+    tracked: Tracked,
+    composed: Composed,
+    proof: dict[str, Any],
+    widened: bool,
+    environment: ReplayEnvironment,
 ) -> tuple[str, ...]:
     found = []
+    other = environment.differs_from(tracked.interpreter, _python(tracked))
+    if other is not None:
+        found.append(f"it was replayed by another Python than it was tracked with: {other}")
     if widened:
         found.append(
             "the cells that the result seemed to need were not enough: all cells that ran before "

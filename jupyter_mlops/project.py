@@ -12,7 +12,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import ProjectError
@@ -28,11 +28,13 @@ class Project:
     """Where one project's files are.
 
     ``root`` is the folder that paths are shown relative to; ``state`` the ``.mlops`` folder
-    (elsewhere only when ``JUPYTER_MLOPS_HOME`` says so).
+    (elsewhere only when ``JUPYTER_MLOPS_HOME`` says so).  A process that outlives its reason to be,
+    as the agent may, sets ``may_create`` to false: a state folder that was removed stays removed.
     """
 
     root: Path
     state: Path
+    may_create: bool = field(default=True, compare=False)
 
     @property
     def name(self) -> str:
@@ -98,6 +100,8 @@ class Project:
         """
         if self.exists:
             return self
+        if not self.may_create:
+            raise ProjectError(f"{self.state} is not there any more", root=str(self.root))
         try:
             made = not self.state.exists()
             self.state.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def run_agent(root: str, *, foreground: bool, tell: int = -1) -> int:
     """
     umask = os.umask(0o077)
     starter = _Starter(tell)
-    project = open_project(root, create=False)
+    project = replace(open_project(root, create=False), may_create=False)
     if not project.exists:
         # Removed since somebody asked for an agent: it must not come back through us.
         starter.failed(ProjectError(f"{project.state} is not there"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -35,6 +36,13 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # Kept so that each is reaped, and that Python does not complain of one that outlives its object.
 _started: dict[int, subprocess.Popen[bytes]] = {}
 _exit_codes: dict[int, int] = {}
+
+
+@atexit.register
+def _let_go() -> None:
+    # They outlive this process on purpose; Python would warn of each.
+    for process in _started.values():
+        process.returncode = process.poll() or 0
 
 
 def folder_of(project: Project, id: str) -> Path:

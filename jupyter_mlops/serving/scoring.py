@@ -96,16 +96,16 @@ class Limits:
 
 
 class ScoringServer(HTTPServer):
-    """Tornado's server with Tornado's timeouts on, and a cap on connections."""
+    """Tornado's server with a cap on connections.
+
+    The timeouts are ``_Request``'s, one timer each: Tornado's own make a task and a future for the
+    headers and again for the body, which costs more than the rest of reading a small request.
+    """
 
     def initialize(self, app: Scoring) -> None:  # type: ignore[override]
         """Called by Tornado in place of ``__init__``."""
-        super().initialize(
-            app,
-            idle_connection_timeout=app.limits.read_timeout,
-            body_timeout=app.limits.read_timeout,
-            max_header_size=_HEADER_LIMIT,
-        )
+        super().initialize(app, max_header_size=_HEADER_LIMIT)
+        self.conn_params.header_timeout = None
         self._app = app
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
@@ -234,6 +234,8 @@ class _Request(HTTPMessageDelegate):
         self._open = False
         self._kind = "json"
         self._work: asyncio.Future[Scored] | None = None
+        # For the headers, the wait for them on a kept connection included.
+        self._timer = self._hang_up_after(app.limits.read_timeout)
 
     # --- called by Tornado -----------------------------------------------------------------------
 
@@ -241,6 +243,8 @@ class _Request(HTTPMessageDelegate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> None:
         assert isinstance(start_line, RequestStartLine)  # noqa: S101  This is a server.
+        self._timer.cancel()
+        self._timer = self._hang_up_after(self._app.limits.read_timeout)  # for the body
         self._started = time.perf_counter()
         self._open = True
         self._app.in_hand += 1
@@ -283,6 +287,7 @@ class _Request(HTTPMessageDelegate):
             self._answer_refusal()
 
     def finish(self) -> None:
+        self._timer.cancel()
         if self._refusal is not None:
             if not self._answered:
                 self._answer_refusal()
@@ -297,6 +302,7 @@ class _Request(HTTPMessageDelegate):
             self._connection.finish()
 
     def on_connection_close(self) -> None:
+        self._timer.cancel()
         if self._work is not None:
             self._work.cancel()  # Takes it out of the queue, if no thread has begun on it.
         self._release()
@@ -382,10 +388,8 @@ class _Request(HTTPMessageDelegate):
             None if self._method == "HEAD" else body,
         )
         if not written.done():
-            # A client that does not read its answer is given as long as one that does not send.
-            timer = asyncio.get_running_loop().call_later(
-                6 * self._app.limits.read_timeout, self._connection.close
-            )
+            # A client need not read a large answer as fast as it must send, but it must read.
+            timer = self._hang_up_after(6 * self._app.limits.read_timeout)
             written.add_done_callback(lambda _: timer.cancel())
         if not (self._path == "/ping" and status == 200):
             self._app.log.write(
@@ -399,6 +403,9 @@ class _Request(HTTPMessageDelegate):
                 version=self._app.version,
             )
         self._close()
+
+    def _hang_up_after(self, seconds: float) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, self._connection.stream.close)
 
     def _close(self) -> None:
         if self._open:

@@ -155,21 +155,29 @@ MORE: dict[str, tuple[str, Any, str]] = {
 }
 
 
+# MLflow's server fails on these, where the request is at fault.
+CRASHES: dict[str, tuple[Any, str | None, int]] = {
+    "deeply nested": (b'{"inputs": ' + b"[" * 100_000, "application/json", 400),
+    "no content type": ({"inputs": [[1, 2, 3, 4]]}, None, 415),
+}
+
+
 class Pair:
     """One model behind both servers."""
 
     def __init__(self, client: Any, served: Served) -> None:
         self._client, self._port = client, served.port
 
-    def ask(self, body: Any, kind: str) -> tuple[tuple[int, Any], tuple[int, Any]]:
+    def ask(self, body: Any, kind: str | None) -> tuple[tuple[int, Any], tuple[int, Any]]:
         data = body.encode() if isinstance(body, str) else body
         data = data if isinstance(data, bytes) else json.dumps(data).encode()
+        header = {} if kind is None else {"Content-Type": kind}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MLflow's and pandas', in the test's own process
-            theirs = self._client.post("/invocations", content=data, headers={"content-type": kind})
+            theirs = self._client.post("/invocations", content=data, headers=header)
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        headers = {"Content-Type": kind, "Authorization": f"Bearer {TOKEN}"}
-        connection.request("POST", "/invocations", data, headers)
+        header["Authorization"] = f"Bearer {TOKEN}"
+        connection.request("POST", "/invocations", data, header)
         ours = connection.getresponse()
         answer = json.loads(ours.read())
         connection.close()
@@ -193,7 +201,9 @@ def pairs(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
             loaded = {name: mlflow.pyfunc.load_model(str(models / name)) for name in MODELS}
         found = {}
         for name, model in loaded.items():
-            client = stack.enter_context(TestClient(scoring_server.init(model)))
+            client = stack.enter_context(
+                TestClient(scoring_server.init(model), raise_server_exceptions=False)
+            )
             predictor = Predictor.load(read_bundle(models / name), 1000)
             folder = tmp_path_factory.mktemp(name)
             found[name] = Pair(client, stack.enter_context(serving(folder, predictor)))
@@ -235,6 +245,14 @@ def test_scored_where_mlflow_refuses(pairs: dict[str, Pair], case: str) -> None:
     theirs, ours = pairs[model].ask(body, kind)
     assert theirs[0] in (400, 415)
     assert (ours[0], ours[1]) == (200, {"predictions": [0]})
+
+
+@pytest.mark.parametrize("case", CRASHES)
+def test_refused_where_mlflow_fails(pairs: dict[str, Pair], case: str) -> None:
+    body, kind, status = CRASHES[case]
+    theirs, ours = pairs["array"].ask(body, kind)
+    assert theirs[0] == 500
+    assert ours[0] == status
 
 
 def _same(theirs: tuple[int, Any], ours: tuple[int, Any]) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.pipeline
 
 from jupyter_mlops.errors import CorruptError, NotFoundError, RunError, UntrustedError, UsageError
 from jupyter_mlops.model.signature import Signature
@@ -161,6 +164,24 @@ def test_a_frame_is_left_out_only_where_that_is_proven(models: Path, copy: Any) 
     assert score(predictor, row) == score(load(models / "numeric"), row) == [2]
 
 
+def test_a_pipeline_s_steps_are_called_one_by_one(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = [load(models / name) for name in ("mixed", "proba")]
+
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("the pipeline itself was called")
+
+    for method in ("predict", "predict_proba"):
+        monkeypatch.setattr(sklearn.pipeline.Pipeline, method, fail)
+    trip = {"distance": 9.0, "passengers": 1, "borough": "Queens", "night": True}
+    assert score(quick[0], {"inputs": trip}) == ["yes"]
+    row = score(quick[1], {"inputs": {"a": 5, "b": 3, "c": 2, "d": 1}})
+    assert sum(row[0]) == pytest.approx(1)
+    with pytest.raises(RunError, match="the pipeline itself was called"):
+        load(models / "mixed")  # which is asked first
+
+
 class OwnEstimator:
     """Reads a name, which no array has: not one of scikit-learn's."""
 
@@ -227,6 +248,33 @@ def test_a_model_without_a_signature(models: Path) -> None:
     nameless.feature_names_in_ = None  # type: ignore[assignment]
     with pytest.raises(UsageError, match="without a signature"):
         Predictor(nameless, bundle, 10)
+
+
+def test_a_server_imports_no_mlflow(models: Path) -> None:
+    code = (
+        "import sys, pathlib, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "from jupyter_mlops.serving import child, bundle, predictor\n"
+        "assert 'numpy' not in sys.modules\n"
+        "model = bundle.read_bundle(pathlib.Path(sys.argv[1]))\n"
+        "predictor.Predictor.load(model, 10).score_json(model.example_request())\n"
+        "assert 'sklearn' in sys.modules and 'mlflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(models / "mixed")], check=True)
+
+
+def test_another_scikit_learn_is_told(copy: Any) -> None:
+    folder = copy("numeric")
+    with zipfile.ZipFile(folder / "model.skops") as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    version = sklearn.__version__.encode()
+    assert version in files["schema.json"]
+    files["schema.json"] = files["schema.json"].replace(version, b"1.2.3")
+    with zipfile.ZipFile(folder / "model.skops", "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    (note, *_) = load(folder).notes
+    assert "from version 1.2.3 when using version" in note
 
 
 def test_rows_have_a_limit(models: Path) -> None:

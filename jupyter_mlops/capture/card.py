@@ -6,7 +6,6 @@ and dark, in Notebook 7, in an exported page and in a notebook that is mailed.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from html import escape
@@ -149,7 +148,7 @@ def _seconds(seconds: float) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text = value if isinstance(value, str) else repr(value)
         return text if len(text) <= 60 else text[:57] + "..."
     if isinstance(value, float) and not (value.is_integer() and abs(value) < 1e9):
         return f"{value:.5g}"

@@ -98,6 +98,8 @@ class Recorder:
             cell.started, cell.clock = time.time(), time.perf_counter()
         except Exception as error:
             self.warn(f"this cell is not recorded: {describe(error)}")
+        except KeyboardInterrupt:  # IPython runs the cell nonetheless.
+            self.warn("this cell is not recorded: interrupted before it began")
 
     def post_run_cell(self, result: Any) -> None:
         """IPython's hook after a cell, below its output."""

@@ -9,7 +9,9 @@ import uuid
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from inspect import signature
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -94,12 +96,7 @@ class Shell(Journals):
         publisher.publish = publish
         try:
             with redirect_stdout(out), redirect_stderr(err):
-                result = self.ip.run_cell(
-                    source,
-                    store_history=True,
-                    cell_id=(metadata or {}).get("cellId"),
-                    cell_meta=dict(metadata) if metadata is not None else None,
-                )
+                result = self.ip.run_cell(source, store_history=True, **self._about(metadata))
         finally:
             del publisher.publish
         outcome.stdout, outcome.stderr, outcome.displays = out.getvalue(), err.getvalue(), shown
@@ -108,6 +105,15 @@ class Shell(Journals):
         outcome.result = repr(result.result) if result.result is not None else None
         outcome.count = result.execution_count
         return outcome
+
+    def _about(self, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What a kernel passes on of a cell's metadata, in the way this IPython takes it."""
+        about: dict[str, Any] = {"cell_id": (metadata or {}).get("cellId")}
+        if "cell_meta" in signature(self.ip.run_cell).parameters:
+            return about | {"cell_meta": None if metadata is None else dict(metadata)}
+        if metadata is not None:  # Before IPython 9 it is asked of the kernel.
+            self.ip.kernel = SimpleNamespace(get_parent=lambda: {"metadata": dict(metadata)})
+        return about
 
     @property
     def last(self) -> RunRecord:

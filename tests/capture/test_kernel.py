@@ -56,7 +56,7 @@ def comparable(outcome: Outcome, *, tracked: bool) -> dict[str, Any]:
     displays = [d for d in outcome.displays if MIME not in d]
     order = outcome.order[:-1] if tracked and outcome.card else outcome.order
     return {
-        "stdout": re.sub(r"[\d.]+ [mμu]?s", "TIME", outcome.stdout),
+        "stdout": re.sub(r"[\d.]+ [mµμu]?s", "TIME", outcome.stdout),
         "stderr": re.sub(r"ipykernel_\d+/\d+\.py", "FILE", outcome.stderr),
         "displays": displays,
         "result": outcome.result,

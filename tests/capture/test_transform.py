@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,9 @@ def transformed(text: str, *, ours: bool) -> str | type[BaseException]:
     if ours:
         manager.line_transforms.insert(0, blank_track)
     try:
-        return manager.transform_cell(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # IPython's, of lines that end in odd characters
+            return manager.transform_cell(text)
     except Exception as error:
         return type(error)
 
@@ -41,12 +44,14 @@ def test_cells_without_the_line_are_unchanged_byte_for_byte(text: str) -> None:
 @given(LINES, st.sampled_from(["", " --register m", "\t--name 'a b'", " --bogus"]))
 def test_the_line_is_blanked_and_every_other_stays_in_its_place(body: str, options: str) -> None:
     first = next((line for line in body.splitlines(keepends=True) if line.strip()), "")
-    if first.startswith((" ", "\t", ">>>", "In [")) or "%%track" in first or "\\" in body:
-        return  # Clean-up transforms look at the whole cell: its head decides.
+    if first[:1].isspace() or any(mark in body for mark in (">>>", "In [", "%%track", "\\")):
+        return  # IPython's clean-up looks at the first two lines, which are others now.
     body = body[body.index(first) :] if first else ""
     with_line = transformed(f"%%track{options}\n{body}", ours=True)
-    assert isinstance(with_line, str)
     alone = transformed(body, ours=False)
+    if not isinstance(with_line, str) or not isinstance(alone, str):
+        assert with_line == alone  # IPython refuses it, with and without us.
+        return
     if not isinstance(alone, str):
         return  # Without us IPython refuses this text already; there is nothing to compare.
     # One statement in a cell is also read by IPython's prefilter, which is not at work here.

@@ -28,9 +28,10 @@ _ENVIRONMENT = {
     "VIRTUAL_ENV", "CONDA_PREFIX", "SYSTEMROOT", "NIX_LD", "NIX_LD_LIBRARY_PATH",
 }  # fmt: skip
 _PREFIXES = (
-    "LC_", "LD_", "DYLD_", "PYTHON", "JUPYTER_", "XDG_", "OMP_", "OPENBLAS_", "MKL_", "BLIS_",
+    "LC_", "LD_", "DYLD_", "PYTHON", "JUPYTER_MLOPS_", "XDG_", "OMP_", "OPENBLAS_", "MKL_", "BLIS_",
     "VECLIB_", "NUMEXPR_", "GOTO_", "KMP_",
 )  # fmt: skip
+_SECRET = ("JUPYTER_MLOPS_TRACKING_URI",)  # which may hold a password
 # Several requests are scored side by side, each in one thread: more threads in each would fight.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # Kept so that each is reaped, and that Python does not complain of one that outlives its object.
@@ -164,7 +165,11 @@ def _alive(process: ProcessIdentity) -> bool:
 
 
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
-    kept = {n: v for n, v in given.items() if n in _ENVIRONMENT or n.startswith(_PREFIXES)}
+    kept = {
+        name: value
+        for name, value in given.items()
+        if (name in _ENVIRONMENT or name.startswith(_PREFIXES)) and name not in _SECRET
+    }
     for name in _ONE_THREAD:
         kept.setdefault(name, "1")
     return kept

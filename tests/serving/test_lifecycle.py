@@ -104,8 +104,14 @@ def look_after(project: Project, until: Callable[[DeploymentRow], bool], id: str
 
 
 def test_a_deployment_s_life(
-    project: Project, deploy: Callable[..., Deployment], aliases: dict[str, int]
+    project: Project,
+    deploy: Callable[..., Deployment],
+    aliases: dict[str, int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("JUPYTER_TOKEN", "canary-1")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "canary-2")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-3")
     first = deploy("iris@champion")
     assert first.status == "running"
     assert first.id.startswith("iris-")
@@ -119,8 +125,7 @@ def test_a_deployment_s_life(
     authorization = Path(first.authorization).read_text()
     assert authorization == f"Authorization: Bearer {serving.deployment_token(project, first.id)}\n"
     assert serving.deployment_token(project, first.id) not in repr(first) + str(first.to_dict())
-    environment = Path(f"/proc/{first.pid}/environ").read_bytes()
-    assert b"MLFLOW" not in environment
+    assert b"canary" not in Path(f"/proc/{first.pid}/environ").read_bytes()
 
     # Deployed again it is the same; found by id, its beginning, or what was deployed.
     assert deploy("iris@champion").pid == first.pid
@@ -169,7 +174,15 @@ def test_a_deployment_s_life(
     serving.supervise(project)
     assert serving.get_deployment(project, first.id).status == "stopped"
 
+    # Its port has gone to somebody else meanwhile, and nobody had asked for that one.
+    with socket.create_server(("127.0.0.1", int(first.url.rpartition(":")[2]))):
+        moved = deploy("iris@champion")
+        assert (moved.id, moved.status) == (first.id, "running")
+        assert moved.url != first.url
+        assert score(project, moved) == (1, {"predictions": [0, 2]})
+
     serving.remove_deployment(project, first.id)
+    assert process_identity(moved.pid or 0) is None
     assert serving.list_deployments(project) == []
     assert not folder.exists()
     with pytest.raises(NotFoundError):

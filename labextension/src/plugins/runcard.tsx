@@ -13,6 +13,7 @@ import { CommandIDs, IMLops } from '../tokens';
 import type { ICardActions } from '../views/card';
 import { RunCardView } from '../views/card';
 import { askRegistration } from '../views/dialogs';
+import { Guard } from '../views/parts';
 
 /** Before text/html, which every card carries for where this renderer is not. */
 const RANK = 0;
@@ -70,7 +71,11 @@ class RunCard extends ReactWidget implements IRenderMime.IRenderer {
       );
     }
     const run = this._mlops.run(card.run_id, this._notebook);
-    return <RunCardView card={card} run={run} actions={this._actions(card)} trans={this._trans} />;
+    return (
+      <Guard trans={this._trans}>
+        <RunCardView card={card} run={run} actions={this._actions(card)} trans={this._trans} />
+      </Guard>
+    );
   }
 
   private _actions(card: ICard): ICardActions {

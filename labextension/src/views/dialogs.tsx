@@ -1,6 +1,10 @@
-import { Dialog, ReactWidget, showDialog } from '@jupyterlab/apputils';
+import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
 import * as React from 'react';
+import { flushSync } from 'react-dom';
+import type { Root } from 'react-dom/client';
+import { createRoot } from 'react-dom/client';
 
 import { aliasProblem, isPipelineName, nameProblem } from '../model/card';
 import type { IDifference } from '../model/promotion';
@@ -8,31 +12,40 @@ import type { IGate, IRegisteredModel, IRunModel } from '../model/types';
 
 type FormRender<T> = (value: T, set: (value: T) => void) => JSX.Element;
 
-/** A dialog's body whose value the dialog takes when it is accepted. */
-class Form<T> extends ReactWidget implements Dialog.IBodyWidget<T> {
+/**
+ * A dialog's body whose value the dialog takes when it is accepted.
+ *
+ * It is drawn at once. A `ReactWidget` is drawn when the browser is idle, and on a busy page focus,
+ * and so the Enter key, stayed behind the dialog until then.
+ */
+class Form<T> extends Widget implements Dialog.IBodyWidget<T> {
   constructor(
     private _value: T,
-    private readonly _render: FormRender<T>
+    render: FormRender<T>
   ) {
     super();
     this.addClass('jp-mlops-form');
+    this._root = createRoot(this.node);
+    const onChange = (value: T) => {
+      this._value = value;
+    };
+    flushSync(() => {
+      this._root.render(<FormFields initial={_value} render={render} onChange={onChange} />);
+    });
   }
 
   getValue(): T {
     return this._value;
   }
 
-  protected render(): JSX.Element {
-    return (
-      <FormFields
-        initial={this._value}
-        render={this._render}
-        onChange={value => {
-          this._value = value;
-        }}
-      />
-    );
+  override dispose(): void {
+    if (!this.isDisposed) {
+      this._root.unmount();
+    }
+    super.dispose();
   }
+
+  private readonly _root: Root;
 }
 
 function FormFields<T>(props: {

@@ -13,6 +13,7 @@ import { Deployments } from './deployments';
 import { Header } from './header';
 import { useStore } from './hooks';
 import { Models } from './models';
+import { Guard } from './parts';
 import { Schedules } from './schedules';
 import { Whole } from './whole';
 
@@ -74,7 +75,7 @@ export class MLopsPanel extends SidePanel {
       panel.addClass(className);
       panel.title.label = label;
       panel.node.setAttribute('aria-label', label);
-      panel.addWidget(ReactWidget.create(content));
+      panel.addWidget(ReactWidget.create(<Guard trans={trans}>{content}</Guard>));
       this.addWidget(panel);
       return panel;
     };

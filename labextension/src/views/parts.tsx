@@ -6,6 +6,7 @@ import * as React from 'react';
 
 import { alertIcon } from '../icons';
 import type { ApiError } from '../model/errors';
+import { asApiError } from '../model/errors';
 
 /** A small square button with an icon; its label is a tooltip and what screen readers say. */
 export function IconButton(props: {
@@ -209,4 +210,29 @@ export function Chip(props: {
       {props.children}
     </span>
   );
+}
+
+/** Shows what went wrong in a part of the panel, instead of leaving it empty. */
+export class Guard extends React.Component<
+  { trans: TranslationBundle; children: React.ReactNode },
+  { error: ApiError | null }
+> {
+  static getDerivedStateFromError(cause: unknown): { error: ApiError } {
+    return { error: asApiError(cause) };
+  }
+
+  override state: { error: ApiError | null } = { error: null };
+
+  override render(): React.ReactNode {
+    const { error } = this.state;
+    return error === null ? (
+      this.props.children
+    ) : (
+      <ErrorMessage
+        error={error}
+        trans={this.props.trans}
+        onRetry={() => this.setState({ error: null })}
+      />
+    );
+  }
 }

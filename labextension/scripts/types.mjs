@@ -23,9 +23,11 @@ if (python.status !== 0) {
   console.error(python.stderr ?? python.error);
   process.exit(2);
 }
+// The shapes of bodies are what `src/api.ts` needs; the routes stand there.
+const shapes = { ...JSON.parse(python.stdout), paths: {} };
 const source =
   '/* The REST API as its OpenAPI document says it; written by `jlpm types`, not by hand. */\n\n' +
-  astToString(await openapiTS(JSON.parse(python.stdout), { emptyObjectsUnknown: true }));
+  astToString(await openapiTS(shapes, { emptyObjectsUnknown: true }));
 const options = (await prettier.resolveConfig(target)) ?? {};
 const text = await prettier.format(source, { ...options, filepath: target });
 if (!process.argv.includes('--check')) {

@@ -123,7 +123,7 @@ function DeploymentItem(props: {
           {label}
         </span>
         <span className="jp-mlops-muted">v{deployment.version}</span>
-        {deployment.behind !== null && (
+        {running && deployment.behind !== null && (
           <Chip
             kind="busy"
             title={trans.__(
@@ -132,7 +132,7 @@ function DeploymentItem(props: {
               deployment.behind
             )}
           >
-            {trans.__('behind v%1', deployment.behind)}
+            {trans.__('%1 is v%2', deployment.selector, deployment.behind)}
           </Chip>
         )}
         <Chip kind={kindOf(deployment.status)} title={deployment.error ?? undefined}>

@@ -170,14 +170,8 @@ function TrackingBanner(props: {
         </div>
         <div>{error.message}</div>
         <div className="jp-mlops-banner-note">
-          {status.waiting > 0
-            ? trans._n(
-                'What is below is from the last refresh. %1 run is kept here and will be delivered.',
-                'What is below is from the last refresh. %1 runs are kept here and will be delivered.',
-                status.waiting
-              )
-            : trans.__('What is below is from the last refresh. New runs are kept here.')}
-          {error.hint ? ` ${error.hint}` : ''}
+          {error.hint ?? trans.__('New runs are kept here until it answers.')}{' '}
+          {trans.__('What is below is from the last refresh.')}
         </div>
         <div className="jp-mlops-buttons">
           <TextButton

@@ -104,7 +104,7 @@ function ScheduleItem(props: {
           </Chip>
         )}
       </div>
-      <div className="jp-mlops-item-line jp-mlops-muted">
+      <div className="jp-mlops-item-line jp-mlops-mod-wrap jp-mlops-muted">
         <span className="jp-mlops-item-detail" title={schedule.timezone}>
           <code>{schedule.cron}</code> {schedule.timezone}
         </span>

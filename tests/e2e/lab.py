@@ -172,19 +172,23 @@ def run_cell(page: Page, index: int) -> Locator:
     cell = code_cells(page).nth(index)
     cell.scroll_into_view_if_needed()
     prompt = cell.locator(".jp-InputPrompt")
-    before = prompt.inner_text()
+    ran_before = re.fullmatch(r"\[\d+\]:", prompt.inner_text().strip())
+    # A cell that has not run shows "[ ]:", or nothing while it is being drawn.
+    started = re.compile(r"\[(\*|\d+)\]:")
     for attempt in range(4):
         cell.locator(".cm-content").click()
         expect(cell).to_have_class(re.compile("jp-mod-active"))
         page.keyboard.press("Control+Enter")
         try:
-            expect(prompt).not_to_have_text(before, timeout=15_000)
+            expect(prompt).to_have_text(started, timeout=15_000)
+            if ran_before:
+                expect(prompt).not_to_have_text(ran_before.group(), timeout=15_000)
             break
         except AssertionError:
             # A side bar or a dialog that was just opened may take the focus away from the cell.
             if attempt == 3:
                 raise
-    expect(prompt).not_to_have_text("[*]:", timeout=120_000)
+    expect(prompt).to_have_text(re.compile(r"\[\d+\]:"), timeout=120_000)
     return cell
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 __all__ = ["AccessLog"]
 
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
 
 class AccessLog:
     """Appends lines, and moves the file to ``.1`` ... ``.<keep>`` when it has grown to ``limit``.
@@ -30,7 +32,7 @@ class AccessLog:
 
     def write(self, **fields: Any) -> None:
         """Append one line."""
-        line = json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+        line = _to_json(fields).encode() + b"\n"
         with contextlib.suppress(OSError):
             if self._size + len(line) > self._limit:
                 self._rotate()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -94,6 +95,10 @@ class _Child:
         config = load_config(self._project.root)
         port = None if self._replaces else _bind(row.host, row.port)
         predictor = Predictor.load(open_pinned(Path("models") / self._name), config.serve_row_limit)
+        # The model and the libraries stay for good: the collector need not look at them again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         log = AccessLog(Path("access.log"))
         scoring = Scoring(
             predictor,

@@ -25,6 +25,7 @@ from .payload import bad_input, decode_json, too_many_rows
 
 __all__ = ["Predictor"]
 
+_to_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 # Parts of scikit-learn that pick columns by name or hand the frame to the person's own function.
 _NAME_READERS = {"ColumnTransformer", "TransformedTargetRegressor", "FunctionTransformer"}
 # What an estimator raises about values it cannot take; anything else is the server's failure.
@@ -211,8 +212,7 @@ def _identical(one: Any, other: Any) -> bool:
 
 
 def _encode(result: Any) -> bytes:
-    data = json.dumps({"predictions": _jsonable(result)}, allow_nan=False, separators=(",", ":"))
-    return data.encode()
+    return _to_json({"predictions": _jsonable(result)}).encode()
 
 
 def _jsonable(value: Any) -> Any:

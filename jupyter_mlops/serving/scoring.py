@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 import logging
-import os
 import re
 import time
 from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import responses
@@ -32,20 +31,18 @@ from tornado.httputil import (
     HTTPHeaders,
     HTTPMessageDelegate,
     HTTPServerConnectionDelegate,
-    RequestStartLine,
-    ResponseStartLine,
 )
 from tornado.iostream import IOStream
 
 from ..errors import UsageError
 from .access_log import AccessLog
-from .payload import bad_input, content_type, show
+from .exchange import Exchange, error_body
+from .payload import bad_input, show
 
 __all__ = ["Limits", "Scorer", "Scoring", "ScoringServer"]
 
 _log = logging.getLogger(__name__)
 _HOST = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _ROUTES = {
     "/ping": ("GET", "HEAD"),
     "/health": ("GET", "HEAD"),
@@ -53,13 +50,6 @@ _ROUTES = {
     "/invocations": ("POST",),
 }
 _HEADER_LIMIT = 16 * 1024
-# A refused body up to this size is read and dropped, so that the connection lives on; the answer
-# to a larger one is sent at once, and this much more is read before hanging up on it: a client
-# that only sends would otherwise get a reset in place of the answer.
-_DRAIN = 1024 * 1024
-_LINGER = 64 * 1024 * 1024
-
-
 # A request this small, of a model whose last ones took (in the median) less than these seconds, is
 # scored on the event loop itself: handing it to a thread and back costs more than it takes.
 _QUICK_BYTES = 8 * 1024
@@ -98,7 +88,7 @@ class Limits:
 class ScoringServer(HTTPServer):
     """Tornado's server with a cap on connections.
 
-    The timeouts are ``_Request``'s, one timer each: Tornado's own make a task and a future for the
+    The timeouts are ``Exchange``'s, one timer each: Tornado's own make a task and a future for the
     headers and again for the body, which costs more than the rest of reading a small request.
     """
 
@@ -155,18 +145,21 @@ class Scoring(HTTPServerConnectionDelegate):
     ) -> HTTPMessageDelegate:
         """Called by Tornado for each request."""
         assert isinstance(request_conn, HTTP1Connection)  # noqa: S101  Tornado makes no other.
-        return _Request(self, request_conn)
+        return Exchange(self, request_conn)
 
-    def headers(self, request_id: str, kind: str, length: int) -> HTTPHeaders:
-        """The headers of an answer."""
-        return HTTPHeaders(
-            {
-                "Content-Type": kind,
-                "Content-Length": str(length),
-                "X-Request-Id": request_id,
-                "X-Model-Version": str(self.version),
-            }
-        )
+    def head(
+        self, status: int, request_id: str, kind: str, length: int, extra: Mapping[str, str]
+    ) -> bytes:
+        """The head of an answer.  No value is a client's own but an id that was checked."""
+        lines = [
+            f"HTTP/1.1 {status} {responses.get(status, 'Unknown')}",
+            f"Content-Type: {kind}",
+            f"Content-Length: {length}",
+            f"X-Request-Id: {request_id}",
+            f"X-Model-Version: {self.version}",
+            *(f"{name}: {value}" for name, value in extra.items()),
+        ]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
     def admit(self, method: str, path: str, headers: HTTPHeaders) -> None:
         """Let a request in, or raise the answer that it gets instead."""
@@ -190,6 +183,10 @@ class Scoring(HTTPServerConnectionDelegate):
         if method not in _ROUTES[path]:
             raise bad_input(f"{path} takes {' and '.join(_ROUTES[path])}", status=405)
 
+    def methods(self, path: str) -> tuple[str, ...]:
+        """The methods that a path takes."""
+        return _ROUTES.get(path, ())
+
     def is_quick(self, body: bytes) -> bool:
         """Whether a request may be scored on the event loop, going by the last small ones."""
         if len(body) > _QUICK_BYTES or len(self._took) < _QUICK_SAMPLE:
@@ -207,7 +204,7 @@ class Scoring(HTTPServerConnectionDelegate):
             return 200, answer, rows
         except UsageError as error:
             if "status" in error.fields:
-                return error.fields["status"], _error_body(error), None
+                return error.fields["status"], error_body(error), None
             failure: Exception = error
         except Exception as error:
             failure = error
@@ -218,204 +215,4 @@ class Scoring(HTTPServerConnectionDelegate):
             status=500,
             code="INTERNAL_ERROR",
         )
-        return 500, _error_body(told), None
-
-
-class _Request(HTTPMessageDelegate):
-    """One request: admitted or refused by its headers, read within limits, answered once."""
-
-    def __init__(self, app: Scoring, connection: HTTP1Connection) -> None:
-        self._app = app
-        self._connection = connection
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._refusal: UsageError | None = None
-        self._answered = False
-        self._open = False
-        self._kind = "json"
-        self._work: asyncio.Future[Scored] | None = None
-        # For the headers, the wait for them on a kept connection included.
-        self._timer = self._hang_up_after(app.limits.read_timeout)
-
-    # --- called by Tornado -----------------------------------------------------------------------
-
-    def headers_received(
-        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
-    ) -> None:
-        assert isinstance(start_line, RequestStartLine)  # noqa: S101  This is a server.
-        self._timer.cancel()
-        self._timer = self._hang_up_after(self._app.limits.read_timeout)  # for the body
-        self._started = time.perf_counter()
-        self._open = True
-        self._app.in_hand += 1
-        self._method, self._path = start_line.method, start_line.path.partition("?")[0]
-        given = headers.get("X-Request-Id", "")
-        self._id = given if _REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
-        # Tornado's own limit answers 400 and hangs up; ours is enforced here and below.
-        self._connection.set_max_body_size(1 << 62)
-        length = headers.get("Content-Length", "0").partition(",")[0]
-        size = int(length) if length.isdecimal() and len(length) < 19 else 0
-        try:
-            self._app.admit(self._method, self._path, headers)
-            if self._method == "POST":
-                self._kind = content_type(headers.get("Content-Type"))
-            self._check_size(size)
-        except UsageError as error:
-            self._refusal = error
-            if headers.get("Expect") == "100-continue":
-                self._answer_refusal()
-                self._connection.finish()
-            elif size > _DRAIN:
-                self._answer_refusal()
-
-    def data_received(self, chunk: bytes) -> None:
-        self._size += len(chunk)
-        if self._refusal is None:
-            self._chunks.append(chunk)
-            self._app.buffered += len(chunk)
-            try:
-                self._check_size(self._size)
-            except UsageError as error:
-                self._refusal = error
-                self._release()
-                self._answer_refusal()
-        elif self._size > _LINGER:
-            if not self._answered:
-                self._answer_refusal()
-            self._connection.finish()  # Tornado hangs up, since the body is not at its end.
-        elif self._size > _DRAIN and not self._answered:
-            self._answer_refusal()
-
-    def finish(self) -> None:
-        self._timer.cancel()
-        if self._refusal is not None:
-            if not self._answered:
-                self._answer_refusal()
-            self._connection.finish()
-        elif self._path == "/invocations":
-            self._invoke()
-        elif self._path == "/version":
-            self._answer(200, self._app.protocol.encode(), "text/plain; charset=UTF-8")
-            self._connection.finish()
-        else:
-            self._answer(200, b"\n", "application/json")
-            self._connection.finish()
-
-    def on_connection_close(self) -> None:
-        self._timer.cancel()
-        if self._work is not None:
-            self._work.cancel()  # Takes it out of the queue, if no thread has begun on it.
-        self._release()
-        self._close()
-
-    # --- reading ----------------------------------------------------------------------------------
-
-    def _check_size(self, size: int) -> None:
-        limits = self._app.limits
-        if size > limits.body:
-            raise bad_input(
-                f"the body is larger than {limits.body} bytes",
-                status=413,
-                code="REQUEST_LIMIT_EXCEEDED",
-            )
-        if self._app.buffered > 4 * limits.body:
-            raise _busy()
-
-    def _release(self) -> None:
-        if self._chunks:
-            self._app.buffered -= sum(map(len, self._chunks))
-            self._chunks = []
-
-    # --- answering --------------------------------------------------------------------------------
-
-    def _invoke(self) -> None:
-        app = self._app
-        if app.scoring >= app.limits.concurrency:
-            self._refusal = _busy()
-            self._release()
-            self._answer_refusal()
-            self._connection.finish()
-            return
-        body = b"".join(self._chunks)
-        if app.is_quick(body):
-            self._release()
-            self._answer_scored(app.score(self._id, self._kind, body))
-            return
-        app.scoring += 1
-        loop = asyncio.get_running_loop()
-        self._work = loop.run_in_executor(app.pool, app.score, self._id, self._kind, body)
-        self._connection.set_close_callback(self.on_connection_close)
-        self._work.add_done_callback(self._from_thread)
-
-    def _from_thread(self, work: asyncio.Future[Scored]) -> None:
-        self._app.scoring -= 1
-        self._release()
-        if work.cancelled() or not self._open:
-            return
-        self._connection.set_close_callback(None)
-        self._answer_scored(work.result())
-
-    def _answer_scored(self, scored: Scored) -> None:
-        status, body, rows = scored
-        self._answer(status, body, "application/json", rows=rows)
-        self._connection.finish()
-
-    def _answer_refusal(self) -> None:
-        assert self._refusal is not None  # noqa: S101  Callers have one.
-        status = self._refusal.fields["status"]
-        extra = {
-            401: {"WWW-Authenticate": "Bearer"},
-            405: {"Allow": ", ".join(_ROUTES.get(self._path, ()))},
-            503: {"Retry-After": "1"},
-        }.get(status, {})
-        self._answer(status, _error_body(self._refusal), "application/json", extra)
-
-    def _answer(
-        self,
-        status: int,
-        body: bytes,
-        kind: str,
-        extra: dict[str, str] | None = None,
-        *,
-        rows: int | None = None,
-    ) -> None:
-        self._answered = True
-        headers = self._app.headers(self._id, kind, len(body))
-        headers.update(extra or {})
-        written = self._connection.write_headers(
-            ResponseStartLine("", status, responses.get(status, "Unknown")),
-            headers,
-            None if self._method == "HEAD" else body,
-        )
-        if not written.done():
-            # A client need not read a large answer as fast as it must send, but it must read.
-            timer = self._hang_up_after(6 * self._app.limits.read_timeout)
-            written.add_done_callback(lambda _: timer.cancel())
-        if not (self._path == "/ping" and status == 200):
-            self._app.log.write(
-                time=round(time.time(), 3),
-                id=self._id,
-                method=self._method[:20],
-                path=self._path[:200],
-                status=status,
-                ms=round((time.perf_counter() - self._started) * 1000, 3),
-                rows=rows,
-                version=self._app.version,
-            )
-        self._close()
-
-    def _hang_up_after(self, seconds: float) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(seconds, self._connection.stream.close)
-
-    def _close(self) -> None:
-        if self._open:
-            self._open = False
-            self._app.in_hand -= 1
-
-
-def _busy() -> UsageError:
-    return bad_input("the server is busy; try again", status=503, code="TEMPORARILY_UNAVAILABLE")
-
-
-def _error_body(error: UsageError) -> bytes:
-    return json.dumps({"error_code": error.fields["error_code"], "message": str(error)}).encode()
+        return 500, error_body(told), None

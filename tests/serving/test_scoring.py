@@ -8,7 +8,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from email.message import Message
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ import pytest
 from jupyter_mlops.serving import scoring
 from jupyter_mlops.serving.payload import bad_input
 
-from .conftest import TOKEN, Served
+from .conftest import TOKEN, Served, serving
 
 Serve = Callable[..., Served]
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
@@ -65,14 +67,14 @@ def raw(served: Served, data: bytes) -> socket.socket:
 
 def until_closed(client: socket.socket) -> bytes:
     """All that the server sends before it hangs up; a test that hangs here fails by its timeout."""
-    received = b""
+    received = bytearray()
     try:
         while chunk := client.recv(65536):
             received += chunk
     except ConnectionResetError:
         pass
     client.close()
-    return received
+    return bytes(received)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -454,10 +456,30 @@ def test_the_access_log(serve: Serve) -> None:
     assert served.log.stat().st_mode & 0o777 == 0o600
 
 
+class Large(Echo):
+    """Answers with more than any buffer between two processes holds."""
+
+    def score_json(self, body: bytes) -> tuple[bytes, int]:
+        return b"x" * (32 << 20), 1
+
+
+def test_answers_are_sent_before_the_server_ends(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        served = stack.enter_context(serving(tmp_path, Large()))
+        client = raw(served, head("Content-Length: 2") + b"{}")
+        wait_for(lambda: served.log.read_text().count("\n") == 1)
+        ending = threading.Thread(target=stack.close)
+        ending.start()
+        assert len(until_closed(client)) > 32 << 20
+        ending.join(30)
+
+
 def test_pipelined_requests_are_answered_in_order(serve: Serve) -> None:
     served = serve(Echo())
     one, two = head("Content-Length: 2") + b"{}", head("Content-Length: 3") + b"{ }"
     last = head("Connection: close", "Content-Length: 4") + b"{  }"
     answer = until_closed(raw(served, one + two + last))
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 3
+    assert answer.count(b"Connection: close\r\n") == 1
     bodies = [part.partition(b"}")[0] for part in answer.split(b'{"predictions": ')[1:]]
     assert bodies == [b"[2]", b"[3]", b"[4]"]

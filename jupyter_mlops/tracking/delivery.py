@@ -82,14 +82,10 @@ def _due(
 
 def _has_work(session: Session) -> bool:
     try:
-        file = session.read()
+        found = session.examine()
     except OSError:
         return True  # it is reported under the lease
-    return bool(file.runs or file.damage or session.killed(file) or _can_close(file))
-
-
-def _can_close(file: SessionFile) -> bool:
-    return file.writer_alive() is False
+    return bool(found.runs or found.file.damage or found.ended)
 
 
 @dataclass
@@ -155,10 +151,10 @@ class _Delivery:
 
     def _session(self, session: Session) -> None:
         name = session.path.stem
-        file = session.read()
-        killed = session.killed(file)
+        found = session.examine()
+        file = found.file
         damage = list(file.damage)
-        if file.runs or killed:
+        if found.runs:
             backend = self._connect()
             with self.state.write() as connection:
                 self.lease.lease.check(connection)
@@ -169,11 +165,11 @@ class _Delivery:
                     self._deliver(backend, file, record, end, isolate=isolate)
                     self._report_damage(session, damage, end)
                     isolate = False
-            for run in killed:
+            for run in found.killed:
                 self._deliver(backend, file, run, session.progress.position, isolate=isolate)
         with self.state.write() as connection:
             self.lease.lease.check(connection)
-            advance(connection, name, file.offset, closed=_can_close(file))
+            advance(connection, name, file.offset, closed=found.ended)
         self._report_damage(session, damage, file.offset)
 
     def _report_damage(self, session: Session, damage: list[Damage], position: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from ..errors import NotFoundError, UsageError
-from ..journal import SessionFile
 from ..model.events import ModelRecord, RunRecord, RunStarted
 from ..model.registry import RunSummary
 from ..project import Project
@@ -107,18 +106,13 @@ def _model(model: ModelRecord) -> dict[str, object]:
 
 
 def _undelivered(project: Project) -> list[RunSummary]:
+    """The runs that wait, and those that are running."""
     runs: list[RunSummary] = []
     for session in open_sessions(project):
         try:
-            file = session.read()
-            killed = session.killed(file)
+            found = session.examine()
         except OSError:
             continue
-        runs += [journal_summary(run) for run in (*file.runs, *killed)]
-        if not killed:
-            runs += [journal_summary(run) for run in _running(file)]
+        runs += map(journal_summary, found.runs)
+        runs += map(journal_summary, found.running)
     return runs
-
-
-def _running(file: SessionFile) -> tuple[RunStarted, ...]:
-    return () if file.writer_alive() is False else file.unfinished

@@ -13,7 +13,26 @@ from ..state import StateDB
 from ..state.delivery import Progress, all_progress
 from .target import has_state
 
-__all__ = ["Session", "WaitingRuns", "open_sessions", "waiting", "what_waits"]
+__all__ = ["Examined", "Session", "WaitingRuns", "open_sessions", "waiting", "what_waits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a session holds beyond the stored position.
+
+    ``killed`` are the runs that its process began and cannot end any more, ``running`` those that
+    it still may; ``ended`` says that the process is gone for certain.
+    """
+
+    file: SessionFile
+    killed: tuple[RunRecord, ...] = ()
+    running: tuple[RunStarted, ...] = ()
+    ended: bool = False
+
+    @property
+    def runs(self) -> tuple[RunRecord, ...]:
+        """The runs to deliver."""
+        return (*self.file.runs, *self.killed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +42,22 @@ class Session:
     path: Path
     progress: Progress
 
-    def read(self) -> SessionFile:
-        """What was appended since the stored position."""
-        return read_session(self.path, self.progress.position)
+    def examine(self) -> Examined:
+        """Read what was appended since the stored position, and whether more can follow.
 
-    def killed(self, file: SessionFile | None = None) -> tuple[RunRecord, ...]:
-        """The runs that its process began and cannot end any more; none while it may live.
-
-        ``file`` is what ``read`` returned, if it has been read already.
+        Raises ``OSError`` when the journal cannot be read.
         """
-        file = self.read() if file is None else file
-        if file.header is None or file.writer_alive() is not False:
-            return ()
-        # A run may have begun before the stored position.
-        whole = read_session(self.path) if self.progress.position else file
-        return tuple(_killed(started, whole) for started in whole.unfinished)
+        position = self.progress.position
+        file = read_session(self.path, position)
+        if file.writer_alive() is not False:
+            nested = position and file.header is not None and file.header.kind == "runner"
+            return Examined(file, running=(read_session(self.path) if nested else file).unfinished)
+        # It may have ended its run and then itself between the reading and the looking: only what
+        # is read after it was seen dead is all there is.  A run may begin before the position.
+        whole = read_session(self.path)
+        file = read_session(self.path, position) if position else whole
+        killed = tuple(_killed(started, whole) for started in whole.unfinished)
+        return Examined(file, killed=killed, ended=True)
 
 
 def open_sessions(project: Project) -> Iterator[Session]:
@@ -86,12 +106,13 @@ def what_waits(project: Project) -> list[WaitingRuns]:
     found = []
     for session in open_sessions(project):
         try:
-            file = session.read()
-            runs = tuple(run.run_id for run in (*file.runs, *session.killed(file)))
+            examined = session.examine()
         except OSError:
             continue
+        runs = tuple(run.run_id for run in examined.runs)
         if runs:
-            notebook = file.header.notebook if file.header is not None else None
+            header = examined.file.header
+            notebook = header.notebook if header is not None else None
             progress = session.progress
             found.append(
                 WaitingRuns(session.path.stem, notebook, runs, progress.error, progress.next_try)

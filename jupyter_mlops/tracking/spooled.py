@@ -31,7 +31,7 @@ def remove_delivered(project: Project, blobs: BlobStore, acknowledged: set[str])
     began = time.time()
     wanted: set[str] = set()
     for session in open_sessions(project):
-        for run in session.read().runs:
+        for run in session.examine().runs:
             wanted |= blobs_of(run)
         whole = read_session(session.path)  # a run may have begun before the stored position
         if whole.unfinished and whole.writer_alive() is not False:

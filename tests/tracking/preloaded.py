@@ -30,7 +30,9 @@ class Preloaded:
         assert self._answer() == 0
 
     def deliver(self, root: Path) -> int:
-        return self._ask(f"deliver {root}")
+        pid = self._ask(f"deliver {root}")
+        assert pid > 0
+        return pid
 
     def wait(self, pid: int) -> int:
         return self._ask(f"wait {pid}")

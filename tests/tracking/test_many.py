@@ -99,7 +99,7 @@ def kill_and_finish(
 def test_killed_at_some_moments(
     mlflow_project: Project, client: Client, forest: Any, preloaded: Preloaded
 ) -> None:
-    kill_and_finish(mlflow_project, client, forest, preloaded, kills=8, seed=7)
+    kill_and_finish(mlflow_project, client, forest, preloaded, kills=5, seed=7)
 
 
 @pytest.mark.full

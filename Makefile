@@ -23,9 +23,10 @@ $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "uv>=0.4"
 
-# The locked packages, without this one: all that `make demo` needs besides the source.
+# The locked packages, without this one: all that `make demo` needs besides the source.  Compiled
+# once here: where PYTHONDONTWRITEBYTECODE is set, each process would compile them again.
 $(VENV)/.packages: constraints.txt pyproject.toml | $(BIN)/uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt \
 	    --requirement pyproject.toml --all-extras
 	@touch $@
 

@@ -12,17 +12,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from ..config import Config
-from ..errors import ConflictError, GateRefusedError, ServiceError
+from ..errors import ConflictError, GateRefusedError, NotFoundError, ServiceError
 from ..model.policy import Gate, GateVerdict, Policy
 from ..model.ports import TrackingBackend
-from ..model.registry import ModelVersion, check_alias, check_model_name
+from ..model.registry import ModelSpec, ModelVersion, check_alias, check_model_name
 from ..project import Project
 from ..state import StateDB
 from ..state.aliases import AliasMove, add_move, alias_history, last_move, mark_undone
 from ..state.held import HeldLease, hold
 from ..state.readmodel import move_alias, put_version
-from ..tracking import open_backend
+from ..tracking import open_backend, refresh
 from .gates import evaluate_gates
+from .versions import get_version
 
 __all__ = ["AliasChange", "alias_moves", "policy_for", "revert_alias", "set_alias"]
 
@@ -60,7 +61,7 @@ def set_alias(
     backend = _reachable(project, config)
     with hold(state, f"alias:{name}", wait=30.0) as held:
         lease = _held(held, name)
-        found = backend.version(name, version)
+        found = _find(project, config, backend, name, version)
         holders = backend.aliases(name)
         policy = policy_for(project, found)
         verdicts = _judge(policy, backend, found, holders, alias)
@@ -157,6 +158,18 @@ def policy_for(project: Project, version: ModelVersion) -> Policy:
         if registers or pipeline.name == version.pipeline:
             gates.extend(load_policy(pipeline.folder).gates)
     return Policy(tuple(gates))
+
+
+def _find(
+    project: Project, config: Config, backend: TrackingBackend, name: str, version: int
+) -> ModelVersion:
+    """The version as MLflow has it now; ``NotFoundError`` that lists what there is."""
+    try:
+        return backend.version(name, version)
+    except NotFoundError:
+        refresh(project, config)
+        get_version(project, ModelSpec(name, version=version))
+        raise
 
 
 def _judge(

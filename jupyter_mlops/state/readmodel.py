@@ -153,11 +153,11 @@ def put_model(
 def put_version(connection: sqlite3.Connection, version: ModelVersion) -> bool:
     """Keep one version (and its model, if that is new); return whether that is news."""
     row = connection.execute("SELECT 1 FROM models WHERE name = ?", (version.name,)).fetchone()
-    if row is None:
-        connection.execute(
-            "INSERT INTO models (name, updated, description) VALUES (?, ?, '')",
-            (version.name, version.created),
-        )
+    connection.execute(
+        "INSERT INTO models (name, updated, description) VALUES (?, ?, '') "
+        "ON CONFLICT (name) DO UPDATE SET updated = MAX(updated, excluded.updated)",
+        (version.name, version.created),
+    )
     known = next(
         (v for v in _versions(connection, version.name) if v.version == version.version), None
     )

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import queue
+import secrets
 import shutil
 import subprocess
 import sys
@@ -35,10 +36,11 @@ class ModelBuilders:
 
     def __init__(self, blobs: BlobStore, folder: Path) -> None:
         self._blobs = blobs
-        self._folder = folder
-        self._children: dict[str, _Child] = {}
-        # Of a process that was killed: we hold the delivery lease now.
+        # Whoever was here before was killed, or has lost the delivery lease that we hold now.
         shutil.rmtree(folder, ignore_errors=True)
+        # A folder of our own in it: one who was only stopped wakes up and removes his.
+        self._folder = folder / secrets.token_hex(4)
+        self._children: dict[str, _Child] = {}
 
     def build(self, record: ModelRecord, interpreter: str | None, *, isolate: bool) -> BuiltModel:
         """Return the model folder of ``record``; the caller removes it.
@@ -80,6 +82,8 @@ class ModelBuilders:
             child.close()
         self._children.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self._folder.parent.rmdir()
 
 
 def check_signature(record: ModelRecord, data: bytes) -> None:

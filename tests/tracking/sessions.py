@@ -10,7 +10,14 @@ import sys
 import time
 from typing import Any
 
-from jupyter_mlops.journal import BlobStore, SessionJournal, boot_id, sign, this_process
+from jupyter_mlops.journal import (
+    BlobStore,
+    SessionJournal,
+    boot_id,
+    process_identity,
+    sign,
+    this_process,
+)
 from jupyter_mlops.model.events import (
     CellEvent,
     FileRecord,
@@ -24,17 +31,27 @@ from jupyter_mlops.project import Project
 
 
 class Session:
-    """A session's journal, written by this process or, with ``dead``, by one that has ended."""
+    """A session's journal, written by this process or, with ``dead``, by one that has ended.
+
+    ``process`` is another one that it seems to be written by.
+    """
 
     def __init__(
-        self, project: Project, *, dead: bool = False, interpreter: str = sys.executable
+        self,
+        project: Project,
+        *,
+        dead: bool = False,
+        interpreter: str = sys.executable,
+        process: subprocess.Popen[bytes] | None = None,
+        kind: str = "kernel",
     ) -> None:
         self.project = project
         self.id = new_id()
         self.journal = SessionJournal(project.journal, self.id)
         self.blobs = BlobStore(project.journal)
         self.seq = 0
-        identity = this_process()
+        identity = this_process() if process is None else process_identity(process.pid)
+        assert identity is not None
         header = SessionHeader(
             session=self.id,
             started=time.time(),
@@ -46,6 +63,7 @@ class Session:
             boot_id=boot_id(),
             host=socket.gethostname(),
             cwd=str(project.root),
+            kind=kind,
             notebook="work.ipynb",
         )
         self.journal.append(header.to_dict(), sync=True)

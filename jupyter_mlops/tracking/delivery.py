@@ -26,9 +26,9 @@ from .building import ModelBuilders
 from .queries import journal_summary
 from .report import DeliveryReport
 from .sessions import Session, open_sessions, waiting
-from .spooled import blobs_of, remove_delivered
+from .spooled import any_spent, blobs_of, note_spent, remove_spent
 from .sync import note_contact, settle_target
-from .target import EXPERIMENTS, capture_level, open_backend, tracking_uri
+from .target import EXPERIMENTS, capture_level, has_state, open_backend, tracking_uri
 
 __all__ = ["deliver"]
 
@@ -51,7 +51,7 @@ def deliver(
         return DeliveryReport()
     state = StateDB(project)
     due, later = _due(project, config, state, force=force)
-    if not due:
+    if not due and not (has_state(project) and any_spent(state)):
         return DeliveryReport(waiting=waiting(project) if later else 0, errors=_unique(later))
     with hold(state, "delivery", wait=wait_lease) as lease:
         if lease is None:
@@ -99,7 +99,6 @@ class _Delivery:
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     versions: list[ModelVersion] = field(default_factory=list)
-    acknowledged: set[str] = field(default_factory=set)
     begun: set[str] = field(default_factory=set)
     busy: bool = False
 
@@ -114,12 +113,12 @@ class _Delivery:
         due, later = _due(self.project, self.config, self.state, force=self.force)
         try:
             self._run(due)
+            if any_spent(self.state):
+                remove_spent(self.project, self.state, self.blobs, self.lease)
         except ConflictError:
             self.busy = True  # this process was stopped for so long that another went on
         finally:
             self.builders.close()
-        if self.acknowledged:
-            remove_delivered(self.project, self.blobs, self.acknowledged)
         return DeliveryReport(
             delivered=self.delivered,
             waiting=waiting(self.project),
@@ -214,6 +213,7 @@ class _Delivery:
         with self.state.write() as connection:
             self.lease.lease.check(connection)
             advance(connection, file.session, end)
+            note_spent(connection, record)
             if done.removed:
                 forget_run(connection, record.run_id)
             else:
@@ -224,7 +224,6 @@ class _Delivery:
             if done.summary.experiment not in known:
                 put_meta(connection, EXPERIMENTS, [*known, done.summary.experiment])
         self.delivered += 1
-        self.acknowledged |= blobs_of(record)
         if blobs_of(record) and not self.full and self.config.capture != "minimal":
             self.warnings.append(
                 f"no models and files go to {public_uri(backend.uri)} until you consent: "

@@ -27,8 +27,9 @@ CELLS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # Not for the whole session: its event loop would stand in the way of asyncio.run in other tests.
     with chromium() as opened:
         yield opened
 

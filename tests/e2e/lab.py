@@ -170,7 +170,6 @@ def code_cells(page: Page) -> Locator:
 def run_cell(page: Page, index: int) -> Locator:
     """Run one code cell with Ctrl+Enter and wait until it has run; return it."""
     cell = code_cells(page).nth(index)
-    cell.scroll_into_view_if_needed()
     prompt = cell.locator(".jp-InputPrompt")
     ran_before = re.fullmatch(r"\[\d+\]:", prompt.inner_text().strip())
     # A cell that has not run shows "[ ]:", or nothing while it is being drawn.

@@ -29,7 +29,7 @@ CELLS = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # Not for the whole session: its event loop would stand in the way of asyncio.run in other tests.
+    # Not for the whole session: its event loop would stand in the way of other tests' own.
     with chromium() as opened:
         yield opened
 

@@ -39,6 +39,12 @@ class Config:
         agent_idle: seconds without work after which the agent ends itself.
         delivery_timeout: seconds to wait for a tracking server before giving up on one attempt.
         model_size_limit: bytes; a larger model is named on the run but not kept.
+        trust_pickle: whether models that only a pickle can hold are stored as one; whoever loads
+            such a model runs the code in it.
+        redact: whether secrets are replaced before anything is written.
+        capture_outputs: whether a tracked cell's output (text, figures, tables) is kept.
+        capture_inputs: whether digests of the frames, arrays and files that it reads are taken.
+        output_limit: bytes kept of each output; what was cut off is named.
         serve_body_limit: bytes; the largest request body a deployment reads.
         serve_row_limit: rows; the largest batch a deployment scores in one request.
         serve_read_timeout: seconds within which a client must have sent its whole request.
@@ -52,6 +58,11 @@ class Config:
     agent_idle: float = 600.0
     delivery_timeout: float = 10.0
     model_size_limit: int = 256 * 1024 * 1024
+    trust_pickle: bool = False
+    redact: bool = True
+    capture_outputs: bool = True
+    capture_inputs: bool = True
+    output_limit: int = 1024 * 1024
     serve_body_limit: int = 16 * 1024 * 1024
     serve_row_limit: int = 100_000
     serve_read_timeout: float = 10.0

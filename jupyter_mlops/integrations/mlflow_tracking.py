@@ -212,7 +212,7 @@ class MlflowBackend(MlflowRegistry):
                 folder, _, last = name.rpartition("/")
                 path = Path(temporary, last)
                 try:
-                    path.write_bytes(read_blob(item.blob))
+                    path.write_bytes(read_blob(str(item.blob)))
                 except MlopsError as error:
                     yield f"run {run.name}: the file {item.name} was not stored: {error}"
                 else:

@@ -7,13 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..model.events import CellEvent, RunRecord, RunStarted, SessionHeader, record_from_dict
+from ..model.events import (
+    CellEvent,
+    EnvironmentRecord,
+    RunAmended,
+    RunProgress,
+    RunRecord,
+    RunStarted,
+    SessionHeader,
+    record_from_dict,
+)
 from .format import Damage, scan
 from .process import ProcessIdentity
 
 __all__ = ["SessionFile", "list_sessions", "read_session"]
 
-Record = SessionHeader | CellEvent | RunStarted | RunRecord
+Record = (
+    SessionHeader
+    | CellEvent
+    | RunStarted
+    | RunRecord
+    | RunProgress
+    | RunAmended
+    | EnvironmentRecord
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +62,16 @@ class SessionFile:
     def runs(self) -> tuple[RunRecord, ...]:
         """The runs that have ended, in order."""
         return tuple(r for r in self.records if isinstance(r, RunRecord))
+
+    @property
+    def amendments(self) -> tuple[RunAmended, ...]:
+        """What became known of runs after their records, in order."""
+        return tuple(r for r in self.records if isinstance(r, RunAmended))
+
+    @property
+    def environments(self) -> dict[str, EnvironmentRecord]:
+        """The environments by digest."""
+        return {r.digest: r for r in self.records if isinstance(r, EnvironmentRecord)}
 
     @property
     def unfinished(self) -> tuple[RunStarted, ...]:
@@ -94,7 +121,7 @@ def read_session(path: Path, start: int = 0) -> SessionFile:
         record, problem = _as_record(item)
         if problem is not None:
             damage.append(Damage(begin, offset, problem))
-        elif isinstance(record, (SessionHeader, CellEvent, RunStarted, RunRecord)):
+        elif isinstance(record, Record):
             if isinstance(record, SessionHeader):
                 header = record
             records.append(record)

@@ -16,8 +16,12 @@ from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 __all__ = [
     "SCHEMA",
     "CellEvent",
+    "EnvironmentRecord",
     "FileRecord",
+    "InputRecord",
     "ModelRecord",
+    "RunAmended",
+    "RunProgress",
     "RunRecord",
     "RunStarted",
     "SessionHeader",
@@ -83,12 +87,97 @@ class SessionHeader(_Record):
 
 @dataclass(frozen=True, slots=True)
 class FileRecord(_Record):
-    """A file beside a run (a figure, an executed notebook): its name there, its bytes in a blob."""
+    """A file beside a run (a figure, an executed notebook): its name there and its content.
+
+    The content is in ``blob``, or, where it is a short text, in ``text`` itself.  ``kind`` is
+    ``file``, ``figure``, ``table``, ``output`` (stdout and stderr), ``traceback``, ``code`` (a diff)
+    or ``notebook``.  ``size`` is that of the content as it was, in bytes: what was cut off is the
+    difference.  ``reason`` says why nothing, or not all, was kept.
+    """
 
     type: ClassVar[str] = "file"
     name: str
-    blob: str
+    blob: str | None = None
     size: int = 0
+    kind: str = "file"
+    text: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputRecord(_Record):
+    """Something that a run's result depends on: a frame, an array, a file.
+
+    ``kind`` is ``frame``, ``series``, ``array``, ``sparse``, ``table``, ``file``, ``folder`` or
+    ``object``.  ``digest`` is ``blake3:`` and 64 hex digits of the design's Merkle tree (of a file:
+    of its bytes), ``None`` with the ``reason`` where there is none.  ``schema`` maps columns to
+    types; ``source`` is the path (relative to the project root where it lies below) or address that
+    it was read from.  ``how`` says how it was seen: ``used`` (a variable that the cell reads),
+    ``read`` (a reader's call) or ``opened`` (the operating system's open).  ``size`` is in bytes.
+    """
+
+    type: ClassVar[str] = "input"
+    name: str
+    kind: str
+    digest: str | None = None
+    rows: int | None = None
+    columns: int | None = None
+    size: int = 0
+    schema: dict[str, str] = field(default_factory=dict)
+    source: str | None = None
+    how: str = "used"
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentRecord(_Record):
+    """What a session's interpreter is and has; runs name it by ``digest``.
+
+    ``packages`` maps distributions to versions; ``lock`` is the text of a requirements file that
+    ``uv pip install -r`` accepts.  ``hardware`` holds ``cpu``, ``cores``, ``memory`` (bytes) and
+    ``gpu`` (names).  Written again when what is installed changes.
+    """
+
+    type: ClassVar[str] = "environment"
+    session: str
+    digest: str
+    python: str
+    platform: str
+    packages: dict[str, str] = field(default_factory=dict)
+    lock: str = ""
+    hardware: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress(_Record):
+    """What a run has logged while it still goes on.
+
+    ``points`` are ``[name, step, value, time]``.  A run whose process was killed is closed with
+    these; a ``RunRecord`` has them again, in ``series``.
+    """
+
+    type: ClassVar[str] = "progress"
+    run_id: str
+    session: str
+    points: tuple[list[Any], ...] = ()
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunAmended(_Record):
+    """What became known of a run after its record was written: digests and diffs that take time.
+
+    Everything in it is added to the run; an input of the same name and source replaces the one
+    before it.
+    """
+
+    type: ClassVar[str] = "run_amended"
+    run_id: str
+    session: str
+    time: float
+    inputs: tuple[InputRecord, ...] = ()
+    files: tuple[FileRecord, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +186,7 @@ class CellEvent(_Record):
 
     ``source`` is the cell as executed (``%%track`` line included); ``options`` the parsed
     ``%%track`` options, or ``None`` for a plain cell; ``bound`` the names it bound, in order.
+    ``private`` says that the person keeps the cell to themselves: its source is then empty.
     ``status`` is ``ok``, ``error`` or ``interrupted``.
     """
 
@@ -113,6 +203,7 @@ class CellEvent(_Record):
     files: tuple[str, ...] = ()
     evidence: dict[str, Any] | None = None
     error: dict[str, str] | None = None
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +214,11 @@ class ModelRecord(_Record):
     ``journal.signing``) or ``skops`` (the bytes of a skops file).  ``blob`` is ``None`` where the
     bytes were not kept; ``reason`` then says why.  ``example_name`` is the expression that was
     fitted on, where it is a plain name.
+
+    ``flavor`` is MLflow's name for the kind of model (``sklearn``, ``xgboost``, ``lightgbm``,
+    ``pytorch``, ``keras``, ``statsmodels``, ``python``); ``consent`` says who allowed a format that
+    runs code when it is loaded, and where (``None``: nobody); ``requirements`` are pins of what is
+    loaded that the model needs.
     """
 
     type: ClassVar[str] = "model"
@@ -136,6 +232,9 @@ class ModelRecord(_Record):
     example_name: str | None = None
     example_blob: str | None = None
     example_format: str | None = None
+    flavor: str = "sklearn"
+    consent: str | None = None
+    requirements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +261,15 @@ class RunRecord(_Record):
     ``kind`` is ``cell`` (a tracked cell, ``seq`` is its CellEvent), ``notebook`` or ``pipeline``.
     ``notebook`` is relative to the project root where it lies below it.  ``register`` names the
     registered model that ``register_model`` (a ``ModelRecord.name``) becomes a version of.
+
+    ``params`` are what the person chose (literals, ``--param``), ``hyperparameters`` what fitted
+    estimators say of themselves; a name in both is the person's.  ``series`` maps a metric to
+    ``[step, value, time]``; its last value is in ``metrics``, too.  ``environment`` is the digest of
+    an ``EnvironmentRecord`` of the same session.  ``modules`` maps files of the project that are
+    imported to their BLAKE3 digest; ``seeds`` maps what was seeded to the seed.  ``resources`` holds
+    ``wall_seconds``, ``cpu_seconds``, ``peak_memory_bytes`` and what else was measured.
+    ``left_out`` names what was not captured, each with the reason.  ``adopted`` is MLflow's id of a
+    run that was created while the cell ran, for its own calls of MLflow.
     """
 
     type: ClassVar[str] = "run"
@@ -188,6 +296,18 @@ class RunRecord(_Record):
     git_commit: str | None = None
     error: dict[str, str] | None = None
     warnings: tuple[str, ...] = ()
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    series: dict[str, list[list[float]]] = field(default_factory=dict)
+    inputs: tuple[InputRecord, ...] = ()
+    environment: str | None = None
+    git_branch: str | None = None
+    git_dirty: bool | None = None
+    modules: dict[str, str] = field(default_factory=dict)
+    seeds: dict[str, Any] = field(default_factory=dict)
+    resources: dict[str, float] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    adopted: str | None = None
+    cell_id: str | None = None
 
     @property
     def duration(self) -> float:
@@ -196,7 +316,16 @@ class RunRecord(_Record):
 
 
 _TYPES: dict[str, type[_Record]] = {
-    record.type: record for record in (SessionHeader, CellEvent, RunStarted, RunRecord)
+    record.type: record
+    for record in (
+        SessionHeader,
+        CellEvent,
+        RunStarted,
+        RunRecord,
+        RunProgress,
+        RunAmended,
+        EnvironmentRecord,
+    )
 }
 
 

@@ -27,7 +27,7 @@ _ORPHAN_AGE = 86_400.0  # seconds after which bytes that no record names are nob
 def blobs_of(record: RunRecord) -> set[str]:
     """The digests of the bytes that a run's record names."""
     found = {model.blob for model in record.models} | {m.example_blob for m in record.models}
-    return {digest for digest in found if digest} | {item.blob for item in record.files}
+    return {digest for digest in (found | {item.blob for item in record.files}) if digest}
 
 
 def note_spent(connection: sqlite3.Connection, record: RunRecord) -> None:

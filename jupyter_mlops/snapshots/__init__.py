@@ -1,0 +1,1 @@
+"""Data snapshots: digests of frames and arrays."""

@@ -37,6 +37,7 @@ def run_summary(run: Any, experiment: str | None) -> RunSummary:
         metrics={name: _infinite(value) for name, value in sorted(run.data.metrics.items())},
         models=tuple(row for row in _json_list(tags.get("mlops.models")) if isinstance(row, dict)),
         warnings=tuple(str(text) for text in _json_list(tags.get("mlops.warnings"))),
+        note=tags.get("mlflow.note.content") or None,
     )
 
 

@@ -17,6 +17,7 @@ from ..errors import ConflictError, MlopsError
 from ..model.events import ModelRecord, RunRecord
 from ..model.ports import BuiltModel, Delivered, RunPage
 from ..model.registry import RunSummary
+from .mlflow_changes import MlflowChanges
 from .mlflow_environment import check_server
 from .mlflow_logged_models import LoggedModels
 from .mlflow_reading import run_summary
@@ -52,7 +53,7 @@ def connect(
     return MlflowBackend(uri, artifact_root, experiment_default, timeout)
 
 
-class MlflowBackend(MlflowRegistry):
+class MlflowBackend(MlflowChanges, MlflowRegistry):
     """Implements ``model.ports.TrackingBackend``."""
 
     def check(self, timeout: float) -> None:

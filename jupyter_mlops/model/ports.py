@@ -110,6 +110,30 @@ class TrackingBackend(Protocol):
     def delete_run(self, mlflow_run_id: str) -> None:
         """Delete a run softly: MLflow keeps it, and can restore it."""
 
+    def restore_run(self, mlflow_run_id: str) -> None:
+        """Take a deletion back; a run that is not deleted stays as it is."""
+
+    def rename_run(self, mlflow_run_id: str, name: str) -> None:
+        """Give a run another name."""
+
+    def note_run(self, mlflow_run_id: str, text: str) -> None:
+        """Replace a run's note; an empty text removes it."""
+
+    def tags(self, mlflow_run_id: str) -> dict[str, str]:
+        """The tags of a run; ``NotFoundError`` for no such run."""
+
+    def series(self, mlflow_run_id: str, names: Sequence[str]) -> dict[str, list[list[float]]]:
+        """The history of metrics as ``[step, value, time]``, in the order of steps."""
+
+    def read_artifact(self, mlflow_run_id: str, name: str) -> bytes:
+        """A file of a run's artifacts; ``NotFoundError`` for none of that name."""
+
+    def download_run_model(self, mlflow_run_id: str, model: str | None, target: Path) -> Path:
+        """A local folder with a run's stored model: its own, or one below ``target``.
+
+        ``model`` chooses by ``ModelRecord.name``, with the errors of ``register``.
+        """
+
     def models(self) -> Sequence[RegisteredModel]:
         """All registered models with versions and aliases; metrics are left to the caller."""
 

@@ -76,7 +76,10 @@ class RegisteredModel:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run as it is listed; ``mlflow_run_id`` is ``None`` until it is delivered."""
+    """A run as it is listed; ``mlflow_run_id`` is ``None`` until it is delivered.
+
+    ``note`` is the text that a person wrote to it.
+    """
 
     run_id: str
     name: str
@@ -95,6 +98,7 @@ class RunSummary:
     models: tuple[dict[str, Any], ...] = ()
     registered: str | None = None
     warnings: tuple[str, ...] = ()
+    note: str | None = None
 
 
 def parse_model_spec(text: str) -> ModelSpec:

@@ -131,6 +131,7 @@ _RUN = {
     "models": _list(FREE),
     "registered": TEXT,
     "warnings": STRINGS,
+    "note": TEXT | {"description": "What a person wrote to it."},
 }
 
 COMPONENTS: dict[str, Schema] = BODIES | {

@@ -18,10 +18,20 @@ from typing import Any, TextIO
 
 from .transform import PYTHON_MAGICS
 
-__all__ = ["CellCode", "Fit", "python_source", "read_cell", "read_names", "same_literal"]
+__all__ = [
+    "CellCode",
+    "Fit",
+    "label",
+    "python_source",
+    "read_cell",
+    "read_names",
+    "same_literal",
+]
 
 _FILE = "<cell read by jupyter_mlops>"
 _FIT = frozenset({"fit", "fit_transform", "fit_predict", "partial_fit"})
+_LOOKED_THROUGH = frozenset({"round", "float", "int", "abs", "around"})
+_REDUCTIONS = frozenset({"mean", "median", "min", "max", "std", "sum", "var"})
 _SCALARS = (int, float, str, bool, type(None))
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _ITEMS = 200  # Longer lists are data, not parameters,
@@ -50,12 +60,14 @@ class CellCode:
         certain: names that are bound whenever the cell ends without an error.
         literals: names whose one store is a literal at the top level that may be a parameter.
         fits: the calls of ``fit`` and its kin, in order.
+        last: what to call the value of the last expression, if the cell ends with one.
     """
 
     kinds: dict[str, set[str]] = field(default_factory=dict)
     certain: set[str] = field(default_factory=set)
     literals: dict[str, Any] = field(default_factory=dict)
     fits: tuple[Fit, ...] = ()
+    last: str | None = None
 
 
 def python_source(transformed: str, transform: Callable[[str], str]) -> str:
@@ -85,7 +97,37 @@ def read_cell(source: str) -> CellCode | None:
         for name, value in reader.literals.items()
         if reader.count[name] == 1 and _is_parameter(value)
     }
-    return CellCode(reader.kinds, reader.certain, once, tuple(_fits(tree)))
+    end = tree.body[-1] if tree.body else None
+    last = label(end.value) if isinstance(end, ast.Expr) else None
+    return CellCode(reader.kinds, reader.certain, once, tuple(_fits(tree)), last)
+
+
+def label(node: ast.expr) -> str:
+    """A name for the value of an expression: ``r2_score(y, p)`` is ``r2_score``.
+
+    What only rounds or reduces is looked through: ``round(scores.mean(), 3)`` is ``scores_mean``.
+    An expression that names nothing is ``result``.
+    """
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Await(value=inner) | ast.Expr(value=inner):
+            return label(inner)
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[first, *_]) if (
+            name in _LOOKED_THROUGH
+        ):
+            return label(first)
+        case ast.Call(func=ast.Attribute(attr=name, value=value)) if name in _REDUCTIONS:
+            return f"{label(value)}_{name}"
+        case ast.Call(func=function):
+            return label(function)
+        case ast.Attribute(attr=name):
+            return name
+        case ast.Subscript(slice=ast.Constant(value=str() as name)) if name:
+            return name
+        case ast.Subscript(value=value):
+            return label(value)
+    return "result"
 
 
 def read_names(source: str, namespace: Mapping[str, Any]) -> set[str]:

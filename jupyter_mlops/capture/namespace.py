@@ -14,10 +14,9 @@ from typing import Any
 
 from .cellcode import CellCode
 
-__all__ = ["Namespace", "as_metric", "bound_names", "metrics"]
+__all__ = ["Namespace", "bound_names"]
 
 _PLAIN = frozenset({int, float, complex})
-_NOT_METRICS = frozenset({"loop", "import", "with", "except", "def", "del"})
 _with_numpy: frozenset[type] | None = None
 _SMALL_INTS = range(-5, 257)  # CPython has one object for each of these.
 
@@ -77,39 +76,6 @@ def bound_names(
 
     first = [n for n in kinds if n in namespace and is_public(n) and was_bound(n)]
     return tuple(first + [n for n in changed if n not in kinds and is_public(n)])
-
-
-def metrics(
-    bound: tuple[str, ...], namespace: Mapping[str, Any], code: CellCode | None
-) -> dict[str, float]:
-    """Return the numeric scalars among ``bound``, without literals and loop variables."""
-    found = {}
-    for name in bound:
-        kinds = code.kinds.get(name, set()) if code is not None else set()
-        if kinds & _NOT_METRICS or kinds == {"literal"}:
-            continue
-        value = as_metric(namespace.get(name))
-        if value is not None:
-            found[name] = value
-    return found
-
-
-def as_metric(value: Any) -> float | None:
-    """A plain or NumPy real number (also a 0-d array) as a float; ``None`` for anything else.
-
-    Not a truth value.  NaN and infinities are kept: a diverged loss is a result.
-    """
-    if type(value) not in (int, float):
-        numpy = sys.modules.get("numpy")
-        if numpy is None or type(value).__module__.partition(".")[0] != "numpy":
-            return None
-        kind = isinstance(value, (numpy.generic, numpy.ndarray)) and value.dtype.kind
-        if not kind or kind not in "iuf" or value.ndim != 0:
-            return None
-    try:
-        return float(value)
-    except OverflowError:  # an integer beyond every float
-        return None
 
 
 def _held_types() -> frozenset[type]:

@@ -5,6 +5,7 @@ A bad option is a warning that names it; the cell runs and is recorded as if it 
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ OPTIONS: dict[str, tuple[str | None, str]] = {
     "--experiment": ("E", "MLflow experiment of the run; the default is the project's name"),
     "--name": ("N", "name of the run"),
     "--tag": ("K=V", "a tag of the run; may be given several times"),
+    "--param": ("NAME", "record this variable as a parameter; may be given several times"),
+    "--metric": ("EXPR", "record the value of EXPR, or NAME=EXPR, after the cell; several times"),
+    "--allow-pickle": (None, "keep models that only a pickle can hold: loading one runs its code"),
     "--no-models": (None, "do not keep the fitted models"),
     "--dry-run": (None, "show what would be recorded, and record nothing"),
 }
@@ -30,14 +34,17 @@ _LIMIT = 500  # Characters of a name or a tag's value: MLflow's own limit on mos
 
 @dataclass(frozen=True, slots=True)
 class TrackOptions:
-    """What one ``%%track`` line asks for."""
+    """What one ``%%track`` line asks for.  ``metrics`` are pairs of a name and an expression."""
 
     register: str | None = None
     experiment: str | None = None
     name: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    params: tuple[str, ...] = ()
+    metrics: tuple[tuple[str, str], ...] = ()
     models: bool = True
     dry_run: bool = False
+    allow_pickle: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as the journal's ``CellEvent.options`` holds them."""
@@ -46,6 +53,9 @@ class TrackOptions:
             "experiment": self.experiment,
             "name": self.name,
             "tags": dict(self.tags),
+            "params": list(self.params),
+            "metrics": [list(pair) for pair in self.metrics],
+            "allow_pickle": self.allow_pickle,
             "models": self.models,
             "dry_run": self.dry_run,
         }
@@ -123,6 +133,14 @@ def _with(options: TrackOptions, option: str, value: str) -> TrackOptions:
         return replace(options, models=False)
     if option == "--dry-run":
         return replace(options, dry_run=True)
+    if option == "--allow-pickle":
+        return replace(options, allow_pickle=True)
+    if option == "--param":
+        if not value.isidentifier():
+            raise UsageError(f"{value!r} is not the name of a variable")
+        return replace(options, params=(*options.params, value))
+    if option == "--metric":
+        return replace(options, metrics=(*options.metrics, _metric(value)))
     if option == "--register":
         from ..model.registry import check_model_name
 
@@ -135,6 +153,22 @@ def _with(options: TrackOptions, option: str, value: str) -> TrackOptions:
     if option == "--experiment":
         return replace(options, experiment=_short(value))
     return replace(options, name=_short(value))
+
+
+def _metric(text: str) -> tuple[str, str]:
+    """``NAME=EXPR`` or ``EXPR``, which then names itself."""
+    name, equals, expression = text.partition("=")
+    if equals and name.strip().isidentifier() and expression[:1] not in ("", "="):
+        name = name.strip()
+    else:
+        name, expression = "", text
+    try:
+        tree = ast.parse(expression.strip(), "<--metric>", "eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise UsageError(f"{expression!r} is not a Python expression") from error
+    from .cellcode import label
+
+    return name or label(tree.body), expression.strip()
 
 
 def _short(text: str) -> str:

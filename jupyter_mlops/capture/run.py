@@ -11,7 +11,7 @@ from ..model.events import CellEvent, ModelRecord, RunRecord, RunStarted
 from .cellcode import CellCode, read_names, same_literal
 from .estimators import Found, choose, example, find_estimators
 from .history import History
-from .namespace import metrics
+from .metrics import metrics
 from .options import TrackOptions
 from .redact import redact
 from .spool import left_out

@@ -90,8 +90,8 @@ class FileRecord(_Record):
     """A file beside a run (a figure, an executed notebook): its name there and its content.
 
     The content is in ``blob``, or, where it is a short text, in ``text`` itself.  ``kind`` is
-    ``file``, ``figure``, ``table``, ``output`` (stdout and stderr), ``traceback``, ``code`` (a diff)
-    or ``notebook``.  ``size`` is that of the content as it was, in bytes: what was cut off is the
+    ``file``, ``figure``, ``table``, ``output`` (stdout and stderr), ``traceback``, ``code`` (a
+    diff) or ``notebook``.  ``size`` is that of the content as it was, in bytes: what was cut off is the
     difference.  ``reason`` says why nothing, or not all, was kept.
     """
 
@@ -264,10 +264,10 @@ class RunRecord(_Record):
 
     ``params`` are what the person chose (literals, ``--param``), ``hyperparameters`` what fitted
     estimators say of themselves; a name in both is the person's.  ``series`` maps a metric to
-    ``[step, value, time]``; its last value is in ``metrics``, too.  ``environment`` is the digest of
-    an ``EnvironmentRecord`` of the same session.  ``modules`` maps files of the project that are
-    imported to their BLAKE3 digest; ``seeds`` maps what was seeded to the seed.  ``resources`` holds
-    ``wall_seconds``, ``cpu_seconds``, ``peak_memory_bytes`` and what else was measured.
+    ``[step, value, time]``; its last value is in ``metrics``, too.  ``environment`` is the digest
+    of an ``EnvironmentRecord`` of the same session.  ``modules`` maps files of the project that are
+    imported to their BLAKE3 digest; ``seeds`` maps what was seeded to the seed.  ``resources``
+    holds ``wall_seconds``, ``cpu_seconds``, ``peak_memory_bytes`` and what else was measured.
     ``left_out`` names what was not captured, each with the reason.  ``adopted`` is MLflow's id of a
     run that was created while the cell ran, for its own calls of MLflow.
     """

@@ -3,12 +3,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from jupyter_mlops.capture.cellcode import read_cell
-from jupyter_mlops.capture.namespace import Namespace, as_metric, bound_names, metrics
+from jupyter_mlops.capture.metrics import metrics
+from jupyter_mlops.capture.namespace import Namespace, bound_names
 
 
 def run(
@@ -113,40 +112,3 @@ def test_the_shells_own_names_do_not_count() -> None:
     found = bound_names(Namespace({}), namespace, None, hidden={"exit": exit_, "quit": 1},
                         finished=True)  # fmt: skip
     assert found == ("quit",)
-
-
-@pytest.mark.parametrize(
-    ("value", "metric"),
-    [
-        (np.float64(0.5), 0.5),
-        (np.float32(0.5), 0.5),
-        (np.int8(-3), -3.0),
-        (np.uint64(7), 7.0),
-        (np.array(2.5), 2.5),
-        (pd.Series([1.0, 3.0]).mean(), 2.0),
-        (np.longdouble(0.5), 0.5),
-        (np.bool_(True), None),
-        (True, None),
-        (np.array([1.0]), None),
-        (np.complex64(1), None),
-        (np.timedelta64(1, "s"), None),
-        (np.array("a"), None),
-        ("1.0", None),
-        (pd.Timedelta(1), None),
-        (object(), None),
-        (np.float64, None),
-    ],
-)
-def test_what_is_a_metric(value: object, metric: float | None) -> None:
-    assert as_metric(value) == metric
-
-
-def test_numbers_of_other_kinds_are_left_alone() -> None:
-    from decimal import Decimal
-    from enum import IntEnum
-    from fractions import Fraction
-
-    class Level(IntEnum):
-        LOW = 1
-
-    assert [as_metric(v) for v in (Decimal(1), Fraction(1), Level.LOW)] == [None, None, None]

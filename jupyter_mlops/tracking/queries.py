@@ -15,6 +15,8 @@ from .target import has_state
 
 __all__ = ["find_run", "journal_summary", "list_runs"]
 
+_RECENT = re.compile(r"last|-([1-9][0-9]{0,4})")
+
 
 def list_runs(project: Project, limit: int = 50) -> list[RunSummary]:
     """The newest runs, newest first: what MLflow has, and what still waits here or runs."""
@@ -36,10 +38,14 @@ def list_runs(project: Project, limit: int = 50) -> list[RunSummary]:
 def find_run(project: Project, text: str) -> RunSummary:
     """The run that ``text`` means: our id, a unique beginning of it, or MLflow's id.
 
-    Raises ``NotFoundError`` when there is none, ``UsageError`` when several begin so.
+    ``last`` and ``-1`` mean the newest run, ``-2`` the one before it, and so on.  Raises
+    ``NotFoundError`` when there is none, ``UsageError`` when several begin so.
     """
     text = text.strip()
     found: dict[str, RunSummary] = {}
+    recent = _RECENT.fullmatch(text.lower())
+    if recent is not None:
+        return _recent(project, int(recent[1] or 1), text)
     if re.fullmatch(r"[0-9A-Za-z]{1,64}", text) and project.exists:
         for run in _undelivered(project):
             if run.run_id.startswith(text.upper()):
@@ -94,6 +100,18 @@ def journal_summary(record: RunRecord | RunStarted) -> RunSummary:
         registered=record.register,
         warnings=record.warnings,
     )
+
+
+def _recent(project: Project, count: int, text: str) -> RunSummary:
+    runs = list_runs(project, count)
+    if len(runs) < count:
+        there = f"there are only {len(runs)}" if runs else "there are none yet"
+        raise NotFoundError(
+            f"{text!r} means run {count} from the newest on, and {there} in {project.root}",
+            hint="`jupyter mlops runs ls` lists the runs.",
+            run=text,
+        )
+    return runs[count - 1]
 
 
 def _model(model: ModelRecord) -> dict[str, object]:

@@ -8,7 +8,9 @@
     │   ├── ParameterError                   2  unknown parameter, or a value of the wrong type
     │   ├── PipelineError                    2  a pipeline.yaml or policy.yaml that is not valid
     │   ├── NotFoundError (LookupError)      2  no such run, model version, schedule ...
-    │   └── ConflictError                    2  it exists already, or someone else holds it
+    │   ├── ConflictError                    2  it exists already, or someone else holds it
+    │   └── Undigested                       2  a value that has no digest, or none within the time
+    │       └── Refused                      2  what it holds has no canonical form; names the column
     ├── ProjectError (OSError)               2  the project folder cannot be made, read or written
     ├── MissingDependencyError (ImportError) 2  names the exact ``pip install`` line
     ├── UntrustedError                       2  loading it would need consent to run foreign code
@@ -41,9 +43,11 @@ __all__ = [
     "ParameterError",
     "PipelineError",
     "ProjectError",
+    "Refused",
     "ReplayDiffersError",
     "RunError",
     "ServiceError",
+    "Undigested",
     "UntrustedError",
     "UsageError",
 ]
@@ -128,6 +132,18 @@ class ConflictError(UsageError):
     """It exists already, or something else holds it."""
 
     reason = "conflict"
+
+
+class Undigested(UsageError):
+    """A value has no digest, or none could be taken within the time that was given for it."""
+
+    reason = "undigested"
+
+
+class Refused(Undigested):
+    """A value holds something without a canonical form; ``fields["column"]`` says where."""
+
+    reason = "refused"
 
 
 class ProjectError(MlopsError, OSError):

@@ -1,0 +1,58 @@
+"""Values, numbers, sizes and times as people read them, in every face the same."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+__all__ = ["count", "moment", "seconds", "signed", "size", "value"]
+
+_LENGTH = 120
+
+
+def value(item: Any, length: int = _LENGTH) -> str:
+    """A parameter, metric or seed in one line."""
+    if item is None:
+        return "none"
+    if isinstance(item, float) and math.isfinite(item):
+        return f"{item:.5g}" if not item.is_integer() or abs(item) >= 1e9 else f"{item:.1f}"
+    text = item if isinstance(item, str) else repr(item)
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def signed(number: float | None) -> str:
+    """A difference with its sign; empty where there is none."""
+    return "" if number is None else f"{number:+.4g}"
+
+
+def size(number: float) -> str:
+    """Bytes: ``512 B``, ``1.5 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000 or unit == "GB":
+            break
+        number /= 1000
+    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.3g} {unit}"
+
+
+def seconds(number: float | None) -> str:
+    """A duration: ``18 ms``, ``3.2 s``, ``3 min 5 s``."""
+    if number is None:
+        return "-"
+    if number < 0.0995:
+        return f"{number * 1000:.0f} ms"
+    if number < 60:
+        return f"{number:.3g} s"
+    minutes, rest = divmod(round(number), 60)
+    return f"{minutes} min {rest} s"
+
+
+def moment(at: float) -> str:
+    """A time of day in this machine's zone."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def count(number: int, noun: str) -> str:
+    """``1 line``, ``3 lines``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

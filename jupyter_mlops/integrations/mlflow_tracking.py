@@ -2,37 +2,37 @@
 
 Every write first looks for what an earlier, interrupted attempt has left, by a tag that carries our
 id: ``mlops.run_id`` on runs, ``mlops.model_key`` (run id and model name) on logged models and
-versions.  Status and end time are written last, so a run that has ended is complete.
+versions.  Status and end time are written last, so a run that has ended is complete; one that was
+made for the person's own calls of MLflow, which may end it, has a tag of its own for that.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConflictError, MlopsError
-from ..model.events import ModelRecord, RunRecord
+from ..errors import ConflictError
+from ..model.events import EnvironmentRecord, ModelRecord, RunAmended, RunRecord
 from ..model.ports import BuiltModel, Delivered, RunPage
 from ..model.registry import RunSummary
 from .mlflow_changes import MlflowChanges
+from .mlflow_claims import KEPT, claim, is_complete
+from .mlflow_content import log_artifacts, log_inputs, log_tags, log_values
 from .mlflow_environment import check_server
 from .mlflow_logged_models import LoggedModels
 from .mlflow_reading import run_summary
 from .mlflow_registry import MlflowRegistry
 from .mlflow_session import check_guard, tagged
 from .mlflow_writing import (
+    ADOPTED,
     CHILD_OF,
+    DELIVERED,
     RUN_ID,
-    batches,
-    metric_values,
+    amended_tags,
     milliseconds,
     models_tags,
-    param_values,
     run_tags,
-    safe_file_name,
 )
 
 __all__ = ["MlflowBackend", "connect"]
@@ -79,31 +79,65 @@ class MlflowBackend(MlflowChanges, MlflowRegistry):
         build_model: Callable[[ModelRecord], BuiltModel],
         full: bool,
         guard: Callable[[], bool],
+        environment: EnvironmentRecord | None = None,
     ) -> Delivered:
         """Store the run with its models and files; see ``model.ports.TrackingBackend``."""
         with self._session() as client:
-            name = run.experiment or self._experiment_default
-            experiment = self._experiment(client, name)
-            found = self._find(client, run.run_id, [experiment])
+            found = self._existing(client, run)
             if found is None:
+                experiment = self._experiment(client, run.experiment or self._experiment_default)
                 found = self._create(client, experiment, run, full, guard)
             mlflow_id: str = found.info.run_id
-            models = LoggedModels(client, experiment, mlflow_id)
+            name = self._experiment_name(client, found.info.experiment_id)
+            models = LoggedModels(client, found.info.experiment_id, mlflow_id)
             if found.info.lifecycle_stage == "deleted":
                 return Delivered(run_summary(found, name), removed=True)
-            if found.info.status != "RUNNING":
+            if is_complete(found):
                 return Delivered(run_summary(found, name), models.stored())
-            warnings = [
-                *self._log_values(client, mlflow_id, run),
-                *models.store(run, build_model, guard, full=full),
-                *self._log_files(client, mlflow_id, run, read_blob, full=full),
-            ]
-            self._log_tags(client, mlflow_id, models_tags(run.models, models.ids, models.left_out))
+            theirs = claim(client, found, run, full=full)
+            warnings = list(log_values(client, mlflow_id, run, theirs))
+            log_inputs(client, mlflow_id, run, full=full)
+            warnings += models.store(run, build_model, guard, full=full)
+            warnings += log_artifacts(
+                client, found.info, run, run.files, environment, read_blob, full=full
+            )
+            log_tags(client, mlflow_id, models_tags(run.models, models.ids, models.left_out))
             self._link_family(client, found, run)
             check_guard(guard)
             client.set_terminated(mlflow_id, run.status, milliseconds(run.ended))
+            if ADOPTED in found.data.tags:
+                client.set_tag(mlflow_id, DELIVERED, "true")
             summary = run_summary(client.get_run(mlflow_id), name)
             return Delivered(summary, models.ids, models.left_out, tuple(warnings))
+
+    def amend(
+        self,
+        run: RunRecord,
+        changes: RunAmended,
+        *,
+        read_blob: Callable[[str], bytes],
+        full: bool,
+        guard: Callable[[], bool],
+        environment: EnvironmentRecord | None = None,
+    ) -> Delivered | None:
+        """Add to a delivered run what became known later; see ``model.ports.TrackingBackend``."""
+        with self._session() as client:
+            found = self._existing(client, run)
+            if found is None:
+                return None
+            mlflow_id: str = found.info.run_id
+            name = self._experiment_name(client, found.info.experiment_id)
+            if found.info.lifecycle_stage == "deleted":
+                return Delivered(run_summary(found, name), removed=True)
+            check_guard(guard)
+            log_inputs(client, mlflow_id, run, full=full)
+            warnings = log_artifacts(
+                client, found.info, run, changes.files, environment, read_blob, full=full
+            )
+            tags = amended_tags(run, changes, full=full)
+            log_tags(client, mlflow_id, {k: v for k, v in tags.items() if k not in KEPT})
+            summary = run_summary(client.get_run(mlflow_id), name)
+            return Delivered(summary, warnings=tuple(warnings))
 
     def run(self, mlflow_run_id: str) -> RunSummary | None:
         """One run as MLflow has it now; ``None`` if it is gone or deleted."""
@@ -130,6 +164,17 @@ class MlflowBackend(MlflowChanges, MlflowRegistry):
         """Delete a run softly: ``MlflowClient().restore_run(id)`` brings it back."""
         with self._session() as client:
             client.delete_run(mlflow_run_id)
+
+    def _existing(self, client: Any, run: RunRecord) -> Any:
+        """What an earlier attempt, or the cell itself, has made of the run."""
+        if run.adopted is not None:
+            made = self._get_run(client, run.adopted)
+            if made is not None and made.data.tags.get(RUN_ID) == run.run_id:
+                return made
+        if run.status == "KILLED":  # in the cell, maybe, where the person chose the experiment
+            return self._find(client, run.run_id, list(self._all_experiments(client)))
+        experiment = self._experiment(client, run.experiment or self._experiment_default)
+        return self._find(client, run.run_id, [experiment])
 
     def _find(self, client: Any, run_id: str, experiments: list[str]) -> Any:
         """Our run, one that is not deleted first; ``None`` if it was never created."""
@@ -172,52 +217,6 @@ class MlflowBackend(MlflowChanges, MlflowRegistry):
         for child in client.search_runs(ids, tagged(CHILD_OF, run.run_id), max_results=1000):
             if child.data.tags.get(_PARENT) != mlflow_id:
                 client.set_tag(child.info.run_id, _PARENT, mlflow_id)
-
-    def _log_values(self, client: Any, mlflow_id: str, run: RunRecord) -> Iterator[str]:
-        entities = import_module("mlflow.entities")
-        moment = milliseconds(run.ended)
-        params = [entities.Param(name, value) for name, value in param_values(run).items()]
-        # The same moment and step each time: MLflow then knows that it has the value already.
-        metrics = [
-            entities.Metric(name, value, moment, 0) for name, value in metric_values(run).items()
-        ]
-        for part in batches(metrics, params, []):
-            client.log_batch(mlflow_id, *part, synchronous=True)
-        if len(metrics) < len(run.metrics):
-            lost = len(run.metrics) - len(metrics)
-            yield f"run {run.name}: {lost} metrics are not numbers and were left out"
-
-    def _log_tags(self, client: Any, mlflow_id: str, tags: dict[str, str]) -> None:
-        entities = import_module("mlflow.entities")
-        for part in batches([], [], [entities.RunTag(k, v) for k, v in tags.items()]):
-            client.log_batch(mlflow_id, *part, synchronous=True)
-
-    def _log_files(
-        self,
-        client: Any,
-        mlflow_id: str,
-        run: RunRecord,
-        read_blob: Callable[[str], bytes],
-        *,
-        full: bool,
-    ) -> Iterator[str]:
-        if run.files and not full:
-            yield f"run {run.name}: its files were not stored: capture is minimal"
-            return
-        for item in run.files:
-            name = safe_file_name(item.name)
-            if name is None:
-                yield f"run {run.name}: {item.name!r} cannot name a file of a run"
-                continue
-            with tempfile.TemporaryDirectory(prefix="mlops-file-") as temporary:
-                folder, _, last = name.rpartition("/")
-                path = Path(temporary, last)
-                try:
-                    path.write_bytes(read_blob(str(item.blob)))
-                except MlopsError as error:
-                    yield f"run {run.name}: the file {item.name} was not stored: {error}"
-                else:
-                    client.log_artifact(mlflow_id, str(path), folder or None)
 
     def _search_runs(
         self, client: Any, ids: list[str], since: float, limit: int, view: int

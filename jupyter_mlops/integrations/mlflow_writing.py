@@ -14,15 +14,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..model.events import ModelRecord, RunRecord
+from ..model.events import ModelRecord, RunAmended, RunRecord
+from ..model.registry import SYSTEM
+from .mlflow_inputs import inputs_tag
 
 __all__ = [
+    "ADOPTED",
     "CHILD_OF",
+    "DELIVERED",
     "MODEL_KEY",
     "RUN_ID",
+    "amended_tags",
     "batches",
     "clean_names",
     "experiment_folder",
+    "metric_points",
     "metric_values",
     "milliseconds",
     "model_name",
@@ -36,6 +42,10 @@ __all__ = [
 RUN_ID = "mlops.run_id"
 MODEL_KEY = "mlops.model_key"
 CHILD_OF = "mlops.parent_run_id"
+# A run that was created while its cell ran, for the person's own calls of MLflow, which may end it:
+# it is complete when it is marked as delivered, every other when it has ended.
+ADOPTED = "mlops.adopted"
+DELIVERED = "mlops.delivered"
 
 _NAME_LENGTH = 250
 _PARAM_LENGTH = 6000
@@ -58,7 +68,14 @@ def run_tags(run: RunRecord, *, full: bool) -> dict[str, str]:
         "mlops.register": run.register,
         "mlops.warnings": json.dumps(list(run.warnings)) if run.warnings else None,
         "mlops.capture": None if full else "minimal",
+        "mlops.cell_id": run.cell_id,
+        "mlops.environment": run.environment,
+        "mlops.inputs": inputs_tag(run.inputs, full=full),
+        "mlops.seeds": json.dumps(run.seeds) if run.seeds else None,
+        "mlops.left_out": json.dumps(run.left_out) if run.left_out else None,
+        "mlops.git_dirty": None if run.git_dirty is None else str(run.git_dirty).lower(),
         "mlflow.source.git.commit": tags.get("mlflow.source.git.commit") or run.git_commit,
+        "mlflow.source.git.branch": tags.get("mlflow.source.git.branch") or run.git_branch,
     }
     if run.error:
         name = run.error.get("ename") or run.error.get("name") or run.error.get("type") or "error"
@@ -67,6 +84,16 @@ def run_tags(run: RunRecord, *, full: bool) -> dict[str, str]:
     tags.update({name: str(value) for name, value in own.items() if value is not None})
     names = clean_names(tags)
     return {names[name]: _cut(value, _TAG_LENGTH) for name, value in tags.items()}
+
+
+def amended_tags(run: RunRecord, changes: RunAmended, *, full: bool) -> dict[str, str]:
+    """Return the tags that a later addition changes; ``run`` is the run with it."""
+    tags = run_tags(run, full=full)
+    names = clean_names([*tags, *changes.tags])
+    wanted = {names[name] for name in changes.tags} | (
+        {"mlops.inputs"} if changes.inputs else set()
+    )
+    return {name: value for name, value in tags.items() if name in wanted}
 
 
 def models_tags(
@@ -96,21 +123,52 @@ def models_tags(
 
 
 def param_values(run: RunRecord) -> dict[str, str]:
-    """Return the parameters as MLflow keeps them: text as it is, everything else as ``repr``."""
-    names = clean_names(run.params)
-    return {names[name]: _cut(shown(value), _PARAM_LENGTH) for name, value in run.params.items()}
+    """Return the parameters as MLflow keeps them: text as it is, everything else as ``repr``.
+
+    The person's come first, then what fitted estimators say of themselves; a name in both is the
+    person's.
+    """
+    values = {**run.params, **{k: v for k, v in run.hyperparameters.items() if k not in run.params}}
+    names = clean_names(values)
+    return {names[name]: _cut(shown(value), _PARAM_LENGTH) for name, value in values.items()}
 
 
 def metric_values(run: RunRecord) -> dict[str, float]:
     """Return the metrics that are numbers, NaN and infinities included."""
-    names = clean_names(run.metrics)
-    values = {}
-    for name, value in run.metrics.items():
-        try:
-            values[names[name]] = float(value)
-        except (TypeError, ValueError, OverflowError):
-            continue
-    return values
+    names = clean_names([*run.metrics, *run.series])
+    numbers = {names[name]: _number(value) for name, value in run.metrics.items()}
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def metric_points(run: RunRecord) -> list[tuple[str, float, int, int]]:
+    """Return everything that MLflow keeps as metrics: ``(name, value, milliseconds, step)``.
+
+    A metric that was logged in steps has its points, and is itself one only where it has another
+    value than the last of them; resources are MLflow's system metrics, bytes as megabytes (10^6).
+    """
+    names = clean_names([*run.metrics, *run.series])
+    moment = milliseconds(run.ended)
+    points: list[tuple[str, float, int, int]] = []
+    ends: dict[str, tuple[float, int]] = {}
+    for name, rows in run.series.items():
+        for step, value, time in rows:
+            number = _number(value)
+            if number is not None:
+                points.append((names[name], number, milliseconds(time), _step(step)))
+                ends[names[name]] = (number, max(_step(step), ends.get(names[name], (0, 0))[1]))
+    for name, value in metric_values(run).items():
+        last, step = ends.get(name, (None, 0))
+        if last is None or (last != value and not (math.isnan(last) and math.isnan(value))):
+            points.append((name, value, moment, step))
+    system = {}
+    for name, value in run.resources.items():
+        number = _number(value)
+        if number is not None:
+            if name.endswith("_bytes"):
+                name, number = f"{name.removesuffix('_bytes')}_megabytes", number / 1e6
+            system[f"{SYSTEM}{name}"] = number
+    points += [(clean, system[name], moment, 0) for name, clean in clean_names(system).items()]
+    return points
 
 
 def shown(value: Any) -> str:
@@ -176,6 +234,21 @@ def safe_file_name(name: str) -> str | None:
 def milliseconds(seconds: float) -> int:
     """MLflow's times are whole milliseconds since the epoch."""
     return round(seconds * 1000)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _step(value: Any) -> int:
+    """MLflow's steps are whole numbers of 64 bits."""
+    try:
+        return max(-(2**63), min(2**63 - 1, int(value)))
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 def _clean(name: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from .events import ModelRecord, RunRecord
+from .events import EnvironmentRecord, ModelRecord, RunAmended, RunRecord
 from .registry import ModelVersion, RegisteredModel, RunSummary
 
 __all__ = [
@@ -80,12 +80,31 @@ class TrackingBackend(Protocol):
         build_model: Callable[[ModelRecord], BuiltModel],
         full: bool,
         guard: Callable[[], bool],
+        environment: EnvironmentRecord | None = None,
     ) -> Delivered:
         """Store the run with its models and files; ``full=False`` leaves models and files away.
+
+        ``environment`` is the record that ``run.environment`` names.  Values that the person has
+        logged into the run themselves are left as they are.
 
         ``build_model`` raises ``MlopsError`` with the reason why a model cannot be stored.
         ``guard`` tells whether the caller still may write; it is asked around what could make a
         second copy, and ``ConflictError`` is raised when it says no.
+        """
+
+    def amend(
+        self,
+        run: RunRecord,
+        changes: RunAmended,
+        *,
+        read_blob: Callable[[str], bytes],
+        full: bool,
+        guard: Callable[[], bool],
+        environment: EnvironmentRecord | None = None,
+    ) -> Delivered | None:
+        """Add ``changes`` to a run that has been delivered; ``run`` is its record with them.
+
+        ``None`` if there is no such run.  Raises ``ConflictError`` when the guard says no.
         """
 
     def register(

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import UsageError
 
 __all__ = [
+    "SYSTEM",
     "ModelSpec",
     "ModelVersion",
     "RegisteredModel",
@@ -20,6 +21,7 @@ __all__ = [
     "parse_model_spec",
 ]
 
+SYSTEM = "system/"  # MLflow's prefix for metrics of the machine, not of the model
 _NAME = re.compile(r"[^\x00-\x1f/:@\\]{1,200}")
 _ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 _LOWER = re.compile(r"(^|_)(loss|error|err|rmse|mse|mae|mape|msle|deviance|brier|regret)(_|$)")
@@ -142,7 +144,11 @@ def lower_is_better(metric: str) -> bool:
 
 
 def key_metric(metrics: dict[str, float]) -> str | None:
-    """Name of the metric to show first: a well-known one, else the first recorded."""
+    """Name of the metric to show first: a well-known one, else the first recorded.
+
+    What a run used of the machine (``system/...``) judges no model.
+    """
+    metrics = {name: value for name, value in metrics.items() if not name.startswith(SYSTEM)}
     for wanted in _PREFERRED:
         for name in metrics:
             if name.lower() == wanted or name.lower().endswith("_" + wanted):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from ..config import Config, public_uri
 from ..errors import ConflictError, MlopsError, ServiceError, UsageError
 from ..journal import BlobStore, Damage, SessionFile
-from ..model.events import ModelRecord, RunRecord
+from ..model.events import ModelRecord, RunAmended, RunRecord
 from ..model.ports import BuiltModel, Delivered, TrackingBackend
 from ..model.registry import ModelVersion, check_model_name
 from ..project import Project
@@ -22,6 +22,7 @@ from ..state.delivery import advance, begin_attempt, postpone
 from ..state.held import HeldLease, hold
 from ..state.meta import get_meta, put_meta
 from ..state.readmodel import forget_run, put_run, put_version
+from .amending import WholeSession, amended, changes_of
 from .building import ModelBuilders
 from .queries import journal_summary
 from .report import DeliveryReport
@@ -85,7 +86,7 @@ def _has_work(session: Session) -> bool:
         found = session.examine()
     except OSError:
         return True  # it is reported under the lease
-    return bool(found.runs or found.file.damage or found.ended)
+    return bool(found.runs or found.file.amendments or found.file.damage or found.ended)
 
 
 @dataclass
@@ -153,19 +154,27 @@ class _Delivery:
         found = session.examine()
         file = found.file
         damage = list(file.damage)
-        if found.runs:
+        if found.runs or file.amendments:
             backend = self._connect()
+            whole = WholeSession(session.path, file)
             with self.state.write() as connection:
                 self.lease.lease.check(connection)
                 isolate = begin_attempt(connection, name).attempts > _ISOLATE_AFTER
             self.begun.add(name)
+            done: set[str] = set()  # runs of which MLflow has all that was read of them
             for record, end in zip(file.records, file.ends, strict=True):
                 if isinstance(record, RunRecord):
-                    self._deliver(backend, file, record, end, isolate=isolate)
+                    run = amended(record, file.amendments)
+                    self._deliver(backend, whole, run, end, isolate=isolate)
                     self._report_damage(session, damage, end)
                     isolate = False
+                    done.add(record.run_id)
+                elif isinstance(record, RunAmended) and record.run_id not in done:
+                    self._amend(backend, whole, record.run_id, end)
+                    self._report_damage(session, damage, end)
+                    done.add(record.run_id)
             for run in found.killed:
-                self._deliver(backend, file, run, session.progress.position, isolate=isolate)
+                self._deliver(backend, whole, run, session.progress.position, isolate=isolate)
         with self.state.write() as connection:
             self.lease.lease.check(connection)
             advance(connection, name, file.offset, closed=found.ended)
@@ -183,13 +192,14 @@ class _Delivery:
     def _deliver(
         self,
         backend: TrackingBackend,
-        file: SessionFile,
+        whole: WholeSession,
         record: RunRecord,
         end: int,
         *,
         isolate: bool,
     ) -> None:
         """Deliver one run and move the position to ``end``."""
+        file = whole.part
         interpreter = file.header.interpreter if file.header is not None else None
 
         def build(model: ModelRecord) -> BuiltModel:
@@ -202,6 +212,7 @@ class _Delivery:
                 build_model=build,
                 full=self.full,
                 guard=self.lease.holds,
+                environment=whole.environment(record),
             )
             self.warnings += done.warnings
             version = self._register(backend, record, done)
@@ -229,6 +240,34 @@ class _Delivery:
                 f"no models and files go to {public_uri(backend.uri)} until you consent: "
                 "jupyter mlops consent"
             )
+
+    def _amend(self, backend: TrackingBackend, whole: WholeSession, run_id: str, end: int) -> None:
+        """Add to a delivered run what became known later, and move the position to ``end``."""
+        run = whole.run(run_id)
+        changes = changes_of(c for c in whole.part.amendments if c.run_id == run_id)
+        done = None
+        if run is not None:  # one that still goes on has them when it ends
+            try:
+                done = backend.amend(
+                    run,
+                    changes,
+                    read_blob=self.blobs.get,
+                    full=self.full,
+                    guard=self.lease.holds,
+                    environment=whole.environment(run),
+                )
+            except ConflictError:
+                raise
+            except UsageError as error:
+                self.errors.append(f"run {run.name} ({run_id}) was not completed: {error}")
+        with self.state.write() as connection:
+            self.lease.lease.check(connection)
+            advance(connection, whole.part.session, end)
+            if run is not None:
+                note_spent(connection, changes)
+            if done is not None and not done.removed:
+                self.warnings += done.warnings
+                put_run(connection, done.summary)
 
     def _register(
         self, backend: TrackingBackend, record: RunRecord, done: Delivered

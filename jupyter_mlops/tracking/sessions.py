@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..journal import SessionFile, list_sessions, read_session
-from ..model.events import CellEvent, RunRecord, RunStarted
+from ..model.events import RunRecord, RunStarted
 from ..project import Project
 from ..state import StateDB
 from ..state.delivery import Progress, all_progress
+from .amending import killed_run
 from .target import has_state
 
 __all__ = ["Examined", "Session", "WaitingRuns", "open_sessions", "waiting", "what_waits"]
@@ -56,7 +57,7 @@ class Session:
         # is read after it was seen dead is all there is.  A run may begin before the position.
         whole = read_session(self.path)
         file = read_session(self.path, position) if position else whole
-        killed = tuple(_killed(started, whole) for started in whole.unfinished)
+        killed = tuple(killed_run(started, whole) for started in whole.unfinished)
         return Examined(file, killed=killed, ended=True)
 
 
@@ -118,28 +119,3 @@ def what_waits(project: Project) -> list[WaitingRuns]:
                 WaitingRuns(session.path.stem, notebook, runs, progress.error, progress.next_try)
             )
     return found
-
-
-def _killed(started: RunStarted, file: SessionFile) -> RunRecord:
-    """The record of a run that its process could not end, up to the last moment that is known."""
-    moments = [started.started]
-    for record in file.records:
-        if isinstance(record, (CellEvent, RunRecord)):
-            moments.append(record.ended)
-        elif isinstance(record, RunStarted):
-            moments.append(record.started)
-    return RunRecord(
-        run_id=started.run_id,
-        session=started.session,
-        name=started.name,
-        status="KILLED",
-        started=started.started,
-        ended=max(moments),
-        kind=started.kind,
-        experiment=started.experiment,
-        notebook=started.notebook,
-        pipeline=started.pipeline,
-        parent=started.parent,
-        tags=started.tags,
-        error={"ename": "Killed", "evalue": "its process ended before the run did"},
-    )

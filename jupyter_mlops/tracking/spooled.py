@@ -10,7 +10,7 @@ import sqlite3
 import time
 
 from ..journal import BlobStore, read_session
-from ..model.events import RunRecord
+from ..model.events import RunAmended, RunRecord
 from ..project import Project
 from ..state import StateDB
 from ..state.held import HeldLease
@@ -24,13 +24,15 @@ _CLOCK = 0.02  # seconds by which a file's time may lag behind the clock
 _ORPHAN_AGE = 86_400.0  # seconds after which bytes that no record names are nobody's
 
 
-def blobs_of(record: RunRecord) -> set[str]:
-    """The digests of the bytes that a run's record names."""
-    found = {model.blob for model in record.models} | {m.example_blob for m in record.models}
-    return {digest for digest in (found | {item.blob for item in record.files}) if digest}
+def blobs_of(record: RunRecord | RunAmended) -> set[str]:
+    """The digests of the bytes that a run's record, or an addition to it, names."""
+    found = {item.blob for item in record.files}
+    if isinstance(record, RunRecord):
+        found |= {model.blob for model in record.models} | {m.example_blob for m in record.models}
+    return {digest for digest in found if digest}
 
 
-def note_spent(connection: sqlite3.Connection, record: RunRecord) -> None:
+def note_spent(connection: sqlite3.Connection, record: RunRecord | RunAmended) -> None:
     """Note that MLflow has what a run's bytes were kept for."""
     digests = blobs_of(record)
     if digests:
@@ -53,8 +55,9 @@ def remove_spent(project: Project, state: StateDB, blobs: BlobStore, lease: Held
     began = time.time()
     wanted: set[str] = set()
     for session in open_sessions(project):
-        for run in session.examine().runs:
-            wanted |= blobs_of(run)
+        found = session.examine()
+        for record in (*found.runs, *found.file.amendments):
+            wanted |= blobs_of(record)
         whole = read_session(session.path)  # a run may have begun before the stored position
         if whole.unfinished and whole.writer_alive() is not False:
             began = min(began, *(started.started for started in whole.unfinished))

@@ -1,58 +1,153 @@
 """The run card below a tracked cell: one payload, as JSON for our renderer, as HTML and as a line.
 
-The HTML needs nothing but itself, takes its colours from what surrounds it, and so reads in light
-and dark, in Notebook 7, in an exported page and in a notebook that is mailed.
+The payload stays in the notebook file, so it is bounded: long values are shortened, long lists
+cut, and what was cut is counted.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import shlex
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..model.events import RunRecord
-from ..model.registry import key_metric
+from ..config import Config, public_uri
+from ..model.events import EnvironmentRecord, FileRecord, InputRecord, RunRecord, RunStarted
+from ..model.registry import lower_is_better
+from ..project import Project
+from .card_html import render_html
+from .card_text import render_text
+from .card_values import json_value, one_of
+from .sparkline import thin
 
-__all__ = ["MIME", "bundle", "card_payload", "render_html", "render_text"]
+__all__ = [
+    "LIMIT",
+    "MIME",
+    "bundle",
+    "card_payload",
+    "live_payload",
+    "mlflow_link",
+    "render_html",
+    "render_text",
+]
 
 MIME = "application/vnd.jupyter-mlops.run+json"
-_SHOWN = 12  # Values shown at once; the rest is counted.
-_MARKS = {"FINISHED": "#2da44e", "FAILED": "#cf222e", "KILLED": "#bf8700"}
+LIMIT = 64 * 1024  # Bytes of the payload as JSON.
+_ENTRIES = 200  # Values, inputs, files ... of one kind, at most.
+_SERIES = 12
+_POINTS = 40
 
 
 def card_payload(
-    run: RunRecord, *, experiment: str, root: Path, first: bool, dry_run: bool = False
+    run: RunRecord,
+    *,
+    experiment: str,
+    root: Path,
+    first: bool,
+    dry_run: bool = False,
+    baseline: Mapping[str, Any] | None = None,
+    environment: EnvironmentRecord | None = None,
+    mlflow: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the card's data: plain JSON, in which NaN and infinities are words."""
-    return {
-        "version": 1,
-        "run_id": run.run_id,
-        "name": run.name,
-        "status": run.status,
-        "experiment": experiment,
-        "project": _home_relative(root),
-        "duration": round(run.duration, 6),
-        "params": {name: _json_value(value) for name, value in run.params.items()},
-        "metrics": {name: _json_value(value) for name, value in run.metrics.items()},
+    """Return the card's data: plain JSON of at most ``LIMIT`` bytes, NaN and infinities as words.
+
+    ``baseline`` is what the run is compared with (see ``baseline.find_baseline``), ``environment``
+    the session's, ``mlflow`` what ``mlflow_link`` says.  ``run`` must be redacted already.
+
+    In the card ``deltas`` maps a metric to its ``before``, ``change`` and ``better`` (``None``:
+    neither), ``changed`` a parameter to what it was; ``series`` holds a few dozen points of each
+    metric that was logged by steps; ``cut`` counts what was left away of each list or table.
+    """
+    params, tuned = dict(run.params), _tuned(run)
+    changed = _changed({**tuned, **params}, baseline)
+    tables: dict[str, Any] = {
+        "params": _values(params),
+        "metrics": _values(run.metrics),
+        "deltas": _deltas(run.metrics, baseline),
+        # What differs comes first: the rest is folded away.
+        "hyperparameters": _values(
+            dict(sorted(tuned.items(), key=lambda kv: kv[0] not in changed))
+        ),
+        "changed": _values(changed),
         "models": [
             {
-                "name": model.name,
-                "class_name": model.class_name,
+                "name": one_of(model.name, 200),
+                "class_name": one_of(model.class_name, 200),
                 "kept": model.blob is not None,
-                "reason": model.reason,
+                "reason": None if model.reason is None else one_of(model.reason, 400),
+                "size": model.size,
+                "flavor": model.flavor,
             }
             for model in run.models
         ],
+        "inputs": [_input(item) for item in run.inputs],
+        "files": [_file(item) for item in run.files],
+        "seeds": _values(run.seeds),
+        "resources": _values(run.resources),
+        "left_out": {one_of(k, 200): one_of(v, 400) for k, v in run.left_out.items()},
+        "warnings": [one_of(text, 1000) for text in run.warnings],
+    }
+    fixed: dict[str, Any] = {
+        "version": 1,
+        "run_id": run.run_id,
+        "name": one_of(run.name, 200),
+        "status": run.status,
+        "experiment": one_of(experiment, 200),
+        "project": _home_relative(root),
+        "duration": round(run.duration, 6),
         "register": run.register,
         "registered_model": run.register_model,
         "notebook": run.notebook,
-        "error": run.error,
-        "warnings": list(run.warnings),
+        "error": None if run.error is None else {k: one_of(v, 1000) for k, v in run.error.items()},
         "first": first,
         "dry_run": dry_run,
+        "baseline": _shown_baseline(baseline),
+        "bytes_kept": _bytes_kept(run),
+        "environment": _environment(environment),
+        "git": _git(run),
+        "modules": len(run.modules),
+        "mlflow": None if mlflow is None else dict(mlflow),
     }
+    if run.adopted is not None and fixed["mlflow"] is not None:
+        fixed["mlflow"]["run"] = run.adopted
+    return _bounded(fixed, tables, run.series)
+
+
+def live_payload(
+    started: RunStarted,
+    *,
+    experiment: str,
+    root: Path,
+    elapsed: float,
+    series: Mapping[str, list[list[float]]],
+    params: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the card's data while the run goes on: ``live``, with the latest ``metrics``."""
+    fixed: dict[str, Any] = {
+        "version": 1,
+        "run_id": started.run_id,
+        "name": one_of(started.name, 200),
+        "status": "RUNNING",
+        "experiment": one_of(experiment, 200),
+        "project": _home_relative(root),
+        "duration": round(elapsed, 3),
+        "register": None,
+        "registered_model": None,
+        "notebook": started.notebook,
+        "error": None,
+        "first": False,
+        "dry_run": False,
+        "live": True,
+    }
+    tables: dict[str, Any] = {
+        "params": _values(params or {}),
+        "metrics": _values({name: points[-1][1] for name, points in series.items() if points}),
+        "models": [],
+        "warnings": [],
+    }
+    return _bounded(fixed, tables, series)
 
 
 def bundle(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,109 +155,169 @@ def bundle(card: Mapping[str, Any]) -> dict[str, Any]:
     return {MIME: dict(card), "text/html": render_html(card), "text/plain": render_text(card)}
 
 
-def render_text(card: Mapping[str, Any]) -> str:
-    """One line for terminals and logs, and one more for each warning."""
-    parts = [f"run {card['name']}: {_status(card)} in {_seconds(card['duration'])}"]
-    metrics = card["metrics"]
-    if metrics:
-        first = key_metric(metrics)
-        names = sorted(metrics, key=lambda name: name != first)[:3]
-        more = f" (+{len(metrics) - 3})" if len(metrics) > 3 else ""
-        parts.append(", ".join(f"{n}={_value(metrics[n])}" for n in names) + more)
-    kept = [m for m in card["models"] if m["kept"]]
-    if kept:
-        parts.append("model " + ", ".join(f"{m['name']} ({m['class_name']})" for m in kept))
-    if card["register"]:
-        parts.append(f"registers {card['register']}")
-    if card["first"] and not card["dry_run"]:
-        parts.append(f"project {card['project']}")
-    return "\n".join([" | ".join(parts), *(f"jupyter_mlops: {text}" for text in card["warnings"])])
+def mlflow_link(project: Project, config: Config) -> dict[str, str]:
+    """How a person sees the project's runs in MLflow.
+
+    ``{"uri": ...}`` for a server, without the password that its address may carry; else
+    ``{"command": ...}``, the line that starts MLflow's own interface on the project's store.
+    """
+    uri = config.tracking_uri
+    if uri is not None and uri.split(":", 1)[0] in ("http", "https"):
+        return {"uri": public_uri(uri)}
+    words = ["mlflow", "ui", "--backend-store-uri"]
+    if uri is not None and uri != project.default_tracking_uri:
+        return {"command": shlex.join([*words, public_uri(uri)])}
+    state = project.relative(project.state)
+    if Path(state).is_absolute():
+        return {"command": shlex.join([*words, project.default_tracking_uri])}
+    folder = _home_relative(project.root)
+    # Quoted whole, a tilde would not be the home folder any more.
+    tilde, rest = ("~/", folder[2:]) if folder.startswith("~/") else ("", folder)
+    place = f"cd {tilde}{shlex.quote(rest) if rest else ''}"
+    return {"command": f"{place} && {shlex.join([*words, f'sqlite:///{state}/mlflow.db'])}"}
 
 
-def render_html(card: Mapping[str, Any]) -> str:
-    """A self-contained fragment; everything from the notebook is escaped."""
-    mark = _MARKS.get(card["status"], "#808080")
-    head = (
-        f'<span style="color:{mark}" aria-hidden="true">&#9679;</span> '
-        f"<strong>{escape(card['name'])}</strong> "
-        f'<span style="opacity:.75">{escape(_status(card))} in {_seconds(card["duration"])}'
-        + (f" &middot; {escape(card['experiment'])}" if card["experiment"] else "")
-        + ("" if card["dry_run"] else f" &middot; <code>{escape(card['run_id'][:10])}</code>")
-        + "</span>"
+def _bounded(
+    fixed: dict[str, Any], tables: dict[str, Any], series: Mapping[str, list[list[float]]]
+) -> dict[str, Any]:
+    """Put the parts together; of what is long, so many entries that the whole keeps the limit."""
+    entries, points = _ENTRIES, _POINTS
+    while True:
+        card = dict(fixed)
+        cut = {}
+        for name, table in tables.items():
+            card[name] = _first(table, entries)
+            if len(card[name]) < len(table):
+                cut[name] = len(table) - len(card[name])
+        drawn = list(series.items())[: min(_SERIES, entries)]
+        card["series"] = {
+            one_of(name, 200): {"count": len(course), "points": thin(course, points)}
+            for name, course in drawn
+            if course
+        }
+        card["cut"] = cut
+        if entries == 0 or len(json.dumps(card, ensure_ascii=False).encode()) <= LIMIT:
+            return card
+        entries, points = entries // 2, max(8, points // 2)
+
+
+def _first(table: Any, entries: int) -> Any:
+    if len(table) <= entries:
+        return table
+    if isinstance(table, dict):
+        return dict(list(table.items())[:entries])
+    return table[:entries]
+
+
+def _values(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {one_of(str(name), 200): json_value(value) for name, value in values.items()}
+
+
+def _tuned(run: RunRecord) -> dict[str, Any]:
+    """Hyperparameters that the person did not name: those are among the parameters."""
+    return {k: v for k, v in run.hyperparameters.items() if k not in run.params}
+
+
+def _deltas(
+    metrics: Mapping[str, float], baseline: Mapping[str, Any] | None
+) -> dict[str, dict[str, Any]]:
+    before = baseline.get("metrics", {}) if baseline is not None else {}
+    found = {}
+    for name, value in metrics.items():
+        old = before.get(name)
+        if not _is_number(old) or not _is_number(value):
+            continue
+        change = value - old
+        if not math.isfinite(change):
+            continue
+        better = None if change == 0 else (change < 0) == lower_is_better(name)
+        found[one_of(name, 200)] = {
+            "before": json_value(old), "change": json_value(change), "better": better,
+        }  # fmt: skip
+    return found
+
+
+def _changed(values: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the parameters that both have were, where it was something else.
+
+    MLflow keeps parameters as text, shortened where it is long.
+    """
+    before = baseline.get("params", {}) if baseline is not None else {}
+    return {
+        name: before[name]
+        for name, value in values.items()
+        if name in before and str(before[name])[:250] != str(value)[:250]
+    }
+
+
+def _shown_baseline(baseline: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if baseline is None:
+        return None
+    return {
+        "label": one_of(str(baseline.get("label", "")), 200),
+        "kind": baseline.get("kind", "last"),
+        "run_id": baseline.get("run_id"),
+    }
+
+
+def _input(item: InputRecord) -> dict[str, Any]:
+    digest = item.digest.rpartition(":")[2][:12] if item.digest else None
+    return {
+        "name": one_of(item.name, 200),
+        "kind": item.kind,
+        "rows": item.rows,
+        "columns": item.columns,
+        "size": item.size,
+        "digest": digest,
+        "source": None if item.source is None else one_of(item.source, 300),
+        "how": item.how,
+        "reason": None if item.reason is None else one_of(item.reason, 300),
+    }
+
+
+def _file(item: FileRecord) -> dict[str, Any]:
+    return {
+        "name": one_of(item.name, 200),
+        "kind": item.kind,
+        "size": item.size,
+        "kept": item.blob is not None or item.text is not None,
+        "reason": None if item.reason is None else one_of(item.reason, 300),
+    }
+
+
+def _bytes_kept(run: RunRecord) -> int:
+    models = sum(model.size for model in run.models if model.blob is not None)
+    files = sum(
+        len(item.text.encode("utf-8", "replace")) if item.text is not None else item.size
+        for item in run.files
+        if item.blob is not None or item.text is not None
     )
-    rows = [_pairs("metrics", card["metrics"]), _pairs("parameters", card["params"])]
-    for model in card["models"]:
-        what = f"<code>{escape(model['name'])}</code> {escape(model['class_name'])}"
-        if not model["kept"]:
-            what += f' <span style="opacity:.75">not kept: {escape(model["reason"] or "")}</span>'
-        elif card["register"] and model["name"] == card["registered_model"]:
-            what += f" &rarr; a version of <strong>{escape(card['register'])}</strong>"
-        rows.append(_row("model", what))
-    if card["error"]:
-        text = f"{card['error'].get('ename', '')}: {card['error'].get('evalue', '')}"
-        rows.append(_row("error", escape(text[:300])))
-    rows += [_row("note", escape(text)) for text in card["warnings"]]
-    if card["first"] and not card["dry_run"]:
-        rows.append(_row("project", f"<code>{escape(card['project'])}</code>"))
-    return (
-        '<div style="border:1px solid rgba(128,128,128,.4);border-radius:4px;padding:6px 10px;'
-        'margin:4px 0;font-size:90%;line-height:1.5;color:inherit;max-width:60em">'
-        f"<div>{head}</div>{''.join(rows)}</div>"
-    )
+    return models + files
 
 
-def _pairs(label: str, values: Mapping[str, Any]) -> str:
-    if not values:
-        return ""
-    shown = [
-        f'<span style="white-space:nowrap;margin-right:1em"><span style="opacity:.75">'
-        f"{escape(name)}</span> {escape(_value(value))}</span>"
-        for name, value in list(values.items())[:_SHOWN]
-    ]
-    if len(values) > _SHOWN:
-        shown.append(f'<span style="opacity:.75">and {len(values) - _SHOWN} more</span>')
-    return _row(label, " ".join(shown))
+def _environment(environment: EnvironmentRecord | None) -> dict[str, Any] | None:
+    if environment is None:
+        return None
+    return {
+        "python": one_of(environment.python, 100),
+        "platform": one_of(environment.platform, 200),
+        "packages": len(environment.packages),
+        "digest": environment.digest.rpartition(":")[2][:12],
+    }
 
 
-def _row(label: str, content: str) -> str:
-    return (
-        '<div style="display:flex;gap:8px"><span style="opacity:.6;min-width:6em;flex:none">'
-        f'{label}</span><span style="overflow-wrap:anywhere;min-width:0">{content}</span></div>'
-    )
+def _git(run: RunRecord) -> dict[str, Any] | None:
+    if run.git_commit is None:
+        return None
+    return {
+        "commit": run.git_commit[:10],
+        "branch": None if run.git_branch is None else one_of(run.git_branch, 200),
+        "dirty": run.git_dirty,
+    }
 
 
-def _status(card: Mapping[str, Any]) -> str:
-    words = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "interrupted"}
-    status = words.get(card["status"], str(card["status"]).lower())
-    return f"{status}, dry run: nothing recorded" if card["dry_run"] else status
-
-
-def _seconds(seconds: float) -> str:
-    if seconds < 0.0995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        text = value if isinstance(value, str) else repr(value)
-        return text if len(text) <= 60 else text[:57] + "..."
-    if isinstance(value, float) and not (value.is_integer() and abs(value) < 1e9):
-        return f"{value:.5g}"
-    return str(int(value))
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    if isinstance(value, (list, tuple)):
-        return [_json_value(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _json_value(item) for key, item in value.items()}
-    return value
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _home_relative(path: Path) -> str:

@@ -12,6 +12,7 @@ from ..model.wiring import load_port
 from ..project import Project
 from .card import bundle
 from .frontend import in_vscode
+from .live import LiveCard
 
 __all__ = ["register_run", "show_card"]
 
@@ -21,11 +22,19 @@ def show_card(
     card: Mapping[str, Any],
     project: Project | None = None,
     config: Config | None = None,
+    live: LiveCard | None = None,
 ) -> None:
     """Display a card: by our renderer, as HTML or as text; in VS Code as a widget.
 
-    Without a project (a dry run) there is nothing to register, and so no widget either.
+    It takes the place of ``live`` where that was shown.  Without a project (a dry run) there is
+    nothing to register, and so no widget either.
     """
+    data = bundle(card)
+
+    def publish(shown: Mapping[str, Any]) -> None:
+        if live is None or not live.finish(shown):
+            shell.display_pub.publish(data=dict(shown), metadata={})
+
     if project is not None and config is not None and in_vscode(shell):
         try:
             show = load_port("widget_card")
@@ -33,11 +42,11 @@ def show_card(
             def register(name: str, model: str | None) -> Mapping[str, Any]:
                 return register_run(project, config, str(card["run_id"]), name, model)
 
-            show(card, bundle(card), register)
+            show(card, data, register, publish)
             return
         except Exception:  # noqa: S110  No ipywidgets, or a broken one: the plain card does as well.
             pass
-    shell.display_pub.publish(data=bundle(card), metadata={})
+    publish(data)
 
 
 def register_run(

@@ -22,6 +22,8 @@ __all__ = [
     "forget_models",
     "forget_run",
     "forget_version",
+    "load_run",
+    "load_version",
     "move_alias",
     "put_model",
     "put_run",
@@ -74,7 +76,7 @@ def read_runs(connection: sqlite3.Connection, limit: int) -> list[RunSummary]:
     rows = connection.execute(
         "SELECT summary FROM runs ORDER BY started DESC, run_id DESC LIMIT ?", (limit,)
     )
-    return _with_versions(connection, [_run(row) for row in rows])
+    return _with_versions(connection, [load_run(row) for row in rows])
 
 
 def read_run(connection: sqlite3.Connection, run_id: str) -> RunSummary | None:
@@ -82,7 +84,7 @@ def read_run(connection: sqlite3.Connection, run_id: str) -> RunSummary | None:
     row = connection.execute(
         "SELECT summary FROM runs WHERE run_id = ? OR mlflow_run_id = ?", (run_id, run_id)
     ).fetchone()
-    return None if row is None else _with_versions(connection, [_run(row)])[0]
+    return None if row is None else _with_versions(connection, [load_run(row)])[0]
 
 
 def find_runs(connection: sqlite3.Connection, prefix: str, limit: int = 10) -> list[RunSummary]:
@@ -92,7 +94,7 @@ def find_runs(connection: sqlite3.Connection, prefix: str, limit: int = 10) -> l
         "OR run_id >= ? AND run_id < ? OR mlflow_run_id >= ? AND mlflow_run_id < ? LIMIT ?",
         (*_range(prefix.upper()), *_range(prefix.lower()), *_range(prefix.lower()), limit),
     )
-    return _with_versions(connection, [_run(row) for row in rows])
+    return _with_versions(connection, [load_run(row) for row in rows])
 
 
 def runs_by_mlflow_id(connection: sqlite3.Connection, ids: Iterable[str]) -> dict[str, RunSummary]:
@@ -106,7 +108,7 @@ def runs_by_mlflow_id(connection: sqlite3.Connection, ids: Iterable[str]) -> dic
             f"SELECT mlflow_run_id, summary FROM runs WHERE mlflow_run_id IN ({marks})",  # noqa: S608
             part,
         ):
-            found[row["mlflow_run_id"]] = _run(row)
+            found[row["mlflow_run_id"]] = load_run(row)
     return found
 
 
@@ -115,7 +117,7 @@ def unfinished_runs(connection: sqlite3.Connection) -> list[RunSummary]:
     rows = connection.execute(
         "SELECT summary FROM runs WHERE status NOT IN ('FINISHED', 'FAILED', 'KILLED')"
     )
-    return [_run(row) for row in rows]
+    return [load_run(row) for row in rows]
 
 
 def put_model(
@@ -278,7 +280,7 @@ def _versions(connection: sqlite3.Connection, name: str | None = None) -> list[M
         "SELECT detail FROM model_versions WHERE ? IS NULL OR name = ? ORDER BY name, version DESC",
         (name, name),
     )
-    return [ModelVersion(**_load(ModelVersion, row["detail"])) for row in rows]
+    return [load_version(row) for row in rows]
 
 
 def _with_runs(
@@ -317,8 +319,14 @@ def _with_versions(connection: sqlite3.Connection, runs: Sequence[RunSummary]) -
     ]
 
 
-def _run(row: sqlite3.Row) -> RunSummary:
+def load_run(row: sqlite3.Row) -> RunSummary:
+    """The run in a row's ``summary``."""
     return RunSummary(**_load(RunSummary, row["summary"]))
+
+
+def load_version(row: sqlite3.Row) -> ModelVersion:
+    """The version in a row's ``detail``, as it was kept: without what its run says."""
+    return ModelVersion(**_load(ModelVersion, row["detail"]))
 
 
 def _dump(value: RunSummary | ModelVersion) -> str:

@@ -12,7 +12,6 @@ from html import escape
 from typing import Any
 
 import ipywidgets
-from IPython.display import publish_display_data
 
 from ..errors import MlopsError
 from ..model.registry import check_model_name
@@ -21,14 +20,16 @@ __all__ = ["Card", "show"]
 
 # name, model variable -> the new version; blocks, raises MlopsError
 Register = Callable[[str, str | None], Mapping[str, Any]]
+# Puts a MIME bundle below the cell.
+Publish = Callable[[Mapping[str, Any]], None]
 
 
-def show(card: Mapping[str, Any], data: Mapping[str, Any], register: Register) -> Card:
+def show(
+    card: Mapping[str, Any], data: Mapping[str, Any], register: Register, publish: Publish
+) -> Card:
     """Display the card below the cell; ``data`` is its MIME bundle, which stays as the fallback."""
     widget = Card(card, str(data["text/html"]), register)
-    publish_display_data(  # type: ignore[no-untyped-call,unused-ignore]
-        {**data, **widget.box._repr_mimebundle_()}
-    )
+    publish({**data, **widget.box._repr_mimebundle_()})
     return widget
 
 

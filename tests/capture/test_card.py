@@ -11,8 +11,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_mlops.capture.card import MIME, bundle, card_payload, render_html, render_text
-from jupyter_mlops.model.events import ModelRecord, RunRecord
+from jupyter_mlops.capture.card import (
+    LIMIT,
+    MIME,
+    bundle,
+    card_payload,
+    live_payload,
+    mlflow_link,
+    render_html,
+    render_text,
+)
+from jupyter_mlops.config import Config
+from jupyter_mlops.model.events import (
+    EnvironmentRecord,
+    FileRecord,
+    InputRecord,
+    ModelRecord,
+    RunRecord,
+    RunStarted,
+)
+from jupyter_mlops.project import Project
 
 RUN = RunRecord(
     run_id="01HZZZZZZZZZZZZZZZZZZZZZZZ",
@@ -24,7 +42,7 @@ RUN = RunRecord(
     params={"lr": 0.1, "cols": ["a"], "flag": True},
     metrics={"n": 1200.0, "accuracy": 0.91234567},
     models=(
-        ModelRecord("model", "LogisticRegression", blob="ab"),
+        ModelRecord("model", "LogisticRegression", blob="ab", size=1200),
         ModelRecord("big", "RandomForestClassifier", reason="larger than the limit"),
     ),
     register="taxi",
@@ -51,12 +69,21 @@ def test_the_payload_is_the_contract_with_the_front_end() -> None:
         "params": {"lr": 0.1, "cols": ["a"], "flag": True},
         "metrics": {"n": 1200.0, "accuracy": 0.91234567},
         "models": [
-            {"name": "model", "class_name": "LogisticRegression", "kept": True, "reason": None},
+            {
+                "name": "model",
+                "class_name": "LogisticRegression",
+                "kept": True,
+                "reason": None,
+                "size": 1200,
+                "flavor": "sklearn",
+            },
             {
                 "name": "big",
                 "class_name": "RandomForestClassifier",
                 "kept": False,
                 "reason": "larger than the limit",
+                "size": 0,
+                "flavor": "sklearn",
             },
         ],
         "register": "taxi",
@@ -66,6 +93,22 @@ def test_the_payload_is_the_contract_with_the_front_end() -> None:
         "warnings": ["%%track --x: unknown option"],
         "first": True,
         "dry_run": False,
+        "baseline": None,
+        "deltas": {},
+        "hyperparameters": {},
+        "changed": {},
+        "inputs": [],
+        "files": [],
+        "bytes_kept": 1200,
+        "environment": None,
+        "git": None,
+        "modules": 0,
+        "seeds": {},
+        "resources": {},
+        "left_out": {},
+        "series": {},
+        "mlflow": None,
+        "cut": {},
     }
 
 
@@ -95,8 +138,13 @@ class Checker(HTMLParser):
         self.text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in {"div", "span", "strong", "code"}
-        assert {name for name, _ in attrs} <= {"style", "aria-hidden"}
+        assert tag in {
+            "div", "span", "strong", "code", "details", "summary", "svg", "polyline", "a"
+        }  # fmt: skip
+        assert {name for name, _ in attrs} <= {
+            "style", "aria-hidden", "aria-label", "role", "title", "width", "height", "viewbox",
+            "points", "fill", "stroke", "stroke-width", "stroke-linejoin", "href", "target", "rel",
+        }  # fmt: skip
         self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -138,9 +186,30 @@ def test_nothing_of_the_notebook_is_markup(name: str, value: str, reason: str) -
         models=(ModelRecord(evil, evil, reason=reason + evil),),
         register=evil,
         error={"ename": evil, "evalue": value},
-        warnings=(evil,),
+        warnings=(evil,) * 5,
+        hyperparameters={evil + name: evil},
+        series={evil + value: [[0.0, 1.0, 0.0], [1.0, 2.0, 0.0]]},
+        inputs=(InputRecord(evil, evil, source=value + evil, reason=evil),),
+        files=(FileRecord(evil, kind=evil, text=value, reason=evil),),
+        git_commit=evil,
+        git_branch=evil,
+        seeds={evil: evil},
+        resources={evil: 1.0},
+        left_out={evil: evil},
+        adopted=evil,
     )
-    html = render_html(payload(run, experiment=evil, root=Path("/" + evil)))
+    environment = EnvironmentRecord("s", evil, evil, evil)
+    baseline = {"label": evil, "metrics": {evil + value: 0.5}, "params": {name + evil: evil}}
+    html = render_html(
+        payload(
+            run,
+            experiment=evil,
+            root=Path("/" + evil),
+            environment=environment,
+            baseline=baseline,
+            mlflow={"uri": "http://" + evil + '"'},
+        )
+    )
     read_html(html)
     assert "<script" not in html
     json.dumps(payload(run))
@@ -180,3 +249,179 @@ def test_a_root_below_home_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_bundle_has_a_form_for_each_front_end() -> None:
     assert set(bundle(payload())) == {MIME, "text/html", "text/plain"}
+
+
+FULL = replace(
+    RUN,
+    params={"depth": 8, "rate": 0.1},
+    metrics={"rmse": 0.31, "auc": 0.91, "f1": 0.8, "new": 1.0},
+    hyperparameters={"model__a": 1, "model__b": 2.5, "depth": 8},
+    series={"rmse": [[i, 1 / (i + 1), 0.0] for i in range(500)], "auc": [[0, 0.91, 0.0]]},
+    inputs=(
+        InputRecord("df", "frame", "blake3:" + "ab" * 32, 1200, 14, 134400, source="data/t.csv"),
+        InputRecord("raw", "file", None, size=12_000_000, reason="it changed while it was read"),
+    ),
+    files=(
+        FileRecord("figure-1.png", "cd", 22_000, "figure"),
+        FileRecord("figure-2.png", "ce", 11_000, "figure"),
+        FileRecord("output.txt", None, 5000, "output", text="héllo", reason="the first 6 bytes"),
+        FileRecord("left.bin", None, 9_000_000, reason="larger than the limit"),
+    ),
+    git_commit="0123456789abcdef",
+    git_branch="main",
+    git_dirty=True,
+    modules={"lib.py": "aa"},
+    seeds={"numpy": 7},
+    resources={"wall_seconds": 12.5, "cpu_seconds": 40.0, "peak_memory_bytes": 2.5e8},
+    left_out={"big": "larger than 1 MB"},
+)
+ENVIRONMENT = EnvironmentRecord("s", "blake3:" + "ef" * 32, "3.11.2", "Linux", {"numpy": "2"})
+BASELINE = {
+    "label": "champion taxi@3",
+    "kind": "champion",
+    "run_id": "01HA",
+    "metrics": {"rmse": 0.35, "auc": 0.93, "f1": 0.8, "gone": 1.0},
+    "params": {"depth": "4", "rate": "0.1", "model__b": "2.0", "model__a": "1"},
+}
+
+
+def full(**changes: Any) -> dict[str, Any]:
+    return payload(FULL, environment=ENVIRONMENT, baseline=BASELINE, **changes)
+
+
+def test_metrics_and_parameters_say_what_became_of_them() -> None:
+    card = full()
+    assert card["baseline"] == {"label": "champion taxi@3", "kind": "champion", "run_id": "01HA"}
+    deltas = card["deltas"]
+    assert {name: d["better"] for name, d in deltas.items()} == {
+        "rmse": True, "auc": False, "f1": None,
+    }  # fmt: skip
+    assert deltas["rmse"]["before"] == 0.35
+    assert deltas["rmse"]["change"] == pytest.approx(-0.04)
+    assert card["changed"] == {"depth": "4", "model__b": "2.0"}
+    # The person's own names are parameters; of the others what differs comes first.
+    assert list(card["hyperparameters"]) == ["model__b", "model__a"]
+    text = read_html(render_html(card))
+    assert "▼\xa0−0.04" in text
+    assert "▼\xa0−0.02" in text
+    assert "against champion taxi@3" in text
+    assert "depth 8 (was 4)" in text
+    assert "model__b 2.5 (was 2.0)" in text
+    line = render_text(card).splitlines()[0]
+    assert "auc=0.91 (−0.02), rmse=0.31 (−0.04), f1=0.8 (±0) (+1)" in line
+    assert "| against champion taxi@3 |" in line
+
+
+@pytest.mark.parametrize("before", [None, "x", math.nan, math.inf])
+def test_a_metric_without_a_number_before_has_no_change(before: Any) -> None:
+    card = payload(baseline={"label": "b", "metrics": {"accuracy": before}, "params": {}})
+    assert card["deltas"] == {}
+    assert "against" not in render_text(card)
+
+
+def test_what_a_run_holds_is_counted_in_one_line_and_listed_behind_it() -> None:
+    card = full()
+    assert card["bytes_kept"] == 1200 + 22_000 + 11_000 + len("héllo".encode())
+    assert card["git"] == {"commit": "0123456789", "branch": "main", "dirty": True}
+    assert card["environment"] == {
+        "python": "3.11.2", "platform": "Linux", "packages": 1, "digest": "ef" * 6,
+    }  # fmt: skip
+    assert card["inputs"][0]["digest"] == "ab" * 6
+    html = render_html(card)
+    always, _, folded = html.partition("<details")
+    head = folded.partition("</summary>")[0]
+    for part in ("2 inputs", "2 hyperparameters", "2 figures", "output", "34 kB kept",
+                 "main <code>0123456</code>*", "Python 3.11.2", "1 left out"):  # fmt: skip
+        assert part in head
+    text = read_html(html)
+    for part in ("df frame 1,200 × 14 " + "ab" * 6, "from data/t.csv", "12 MB",
+                 "no digest: it changed while it was read", "model__a 1", "figure-2.png 11 kB",
+                 "larger than the limit", "numpy 7", "1 package, Linux, 1 module of the project",
+                 "main 0123456789, with changes that are not committed", "wall 12.5 s",
+                 "peak memory 250 MB", "big: larger than 1 MB"):  # fmt: skip
+        assert part in text
+    assert always.count("display:flex") <= 10
+
+
+def test_a_metric_logged_by_steps_has_its_course() -> None:
+    card = full()
+    course = card["series"]["rmse"]
+    assert course["count"] == 500
+    assert len(course["points"]) <= 40
+    assert course["points"][0] == [0.0, 1.0]
+    assert course["points"][-1] == [499.0, 1 / 500]
+    html = render_html(card)
+    assert html.count("<svg") == 1  # One point is no course.
+    assert 'aria-label="rmse over 500 steps"' in html
+
+
+def test_a_run_without_extras_has_no_fold() -> None:
+    assert "<details" not in render_html(payload(replace(RUN, models=())))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"params": {f"p{i}": "x" * 5000 for i in range(2000)}},
+        {"metrics": {f"m{i}": 0.1 for i in range(5000)}},
+        {"warnings": ("w" * 5000,) * 300},
+        {"inputs": tuple(InputRecord("i" * 300, "frame", source="s" * 900) for _ in range(500))},
+        {"series": {f"m{i}": [[s, s / 7, 0.0] for s in range(900)] for i in range(300)}},
+        {"hyperparameters": {f"h{i}": list(range(1000)) for i in range(3000)}, "left_out": {
+            "é" * 999: "ü" * 9999}},
+        {"error": {"ename": "E", "evalue": "v" * 1_000_000}},
+    ],
+)  # fmt: skip
+def test_the_payload_is_bounded_and_says_what_was_cut(change: dict[str, Any]) -> None:
+    run = replace(FULL, **change)
+    card = payload(run, environment=ENVIRONMENT, baseline=BASELINE)
+    assert len(json.dumps(card, ensure_ascii=False).encode()) <= LIMIT
+    for name, left in card["cut"].items():
+        if name in ("params", "metrics", "inputs", "warnings"):
+            assert left == len(getattr(run, name)) - len(card[name])
+    read_html(render_html(card))
+    assert len(render_html(card)) < 3 * LIMIT
+    if "metrics" in change:
+        assert "(+4997)" in render_text(card)
+        assert "and 4988 more" in read_html(render_html(card))
+
+
+def test_the_card_of_a_run_that_goes_on() -> None:
+    started = RunStarted("01HZ", "s", 1.0, "taxi #1", notebook="t.ipynb")
+    card = live_payload(
+        started,
+        experiment="pricing",
+        root=Path("/w"),
+        elapsed=12.34,
+        series={"loss": [[0, 0.5, 1.0], [1, 0.25, 2.0]], "none": []},
+        params={"lr": 0.1},
+    )
+    assert card["live"] is True
+    assert card["metrics"] == {"loss": 0.25}
+    assert card["series"]["loss"]["points"] == [[0.0, 0.5], [1.0, 0.25]]
+    assert render_text(card) == "run taxi #1: running for 12.3 s | loss=0.25"
+    text = read_html(render_html(card))
+    assert "running for 12.3 s" in text
+    assert "<svg" in render_html(card)
+
+
+def test_where_mlflow_shows_the_runs(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(project.root.parent))
+    assert mlflow_link(project, Config()) == {
+        "command": "cd ~/proj && mlflow ui --backend-store-uri sqlite:///.mlops/mlflow.db"
+    }
+    spaced = Project(root=project.root.parent / "a b", state=Path("/elsewhere/.mlops"))
+    assert mlflow_link(spaced, Config()) == {
+        "command": "mlflow ui --backend-store-uri sqlite:////elsewhere/.mlops/mlflow.db"
+    }
+    beside = Project(root=project.root.parent / "a b", state=project.root.parent / "a b" / ".mlops")
+    assert mlflow_link(beside, Config())["command"].startswith("cd ~/'a b' && ")
+    other = mlflow_link(project, Config(tracking_uri="postgresql://u:secret@db/x"))
+    assert other == {"command": "mlflow ui --backend-store-uri postgresql://db/x"}
+    server = mlflow_link(project, Config(tracking_uri="https://u:secret@mlflow.example/"))
+    assert server == {"uri": "https://mlflow.example/"}
+    html = render_html(payload(replace(RUN, adopted="abc"), mlflow=server))
+    assert 'href="https://mlflow.example/#/runs/abc"' in html
+    assert 'href="https://mlflow.example/"' in render_html(payload(mlflow=server))
+    # Nothing but an address of a server becomes a link.
+    assert "href" not in render_html(payload(mlflow={"uri": "javascript:alert(1)"}))

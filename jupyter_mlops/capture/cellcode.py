@@ -60,6 +60,7 @@ class CellCode:
         certain: names that are bound whenever the cell ends without an error.
         literals: names whose one store is a literal at the top level that may be a parameter.
         fits: the calls of ``fit`` and its kin, in order.
+        calls: what is called by a plain name on one: ``net(X)`` is ``{"net": "X"}``.
         last: what to call the value of the last expression, if the cell ends with one.
     """
 
@@ -325,9 +326,18 @@ def _fits(tree: ast.Module) -> Iterator[Fit]:
             case ast.Call(func=ast.Attribute(attr=attribute, value=receiver)) if attribute in _FIT:
                 data: ast.expr | None = node.args[0] if node.args else None
                 for keyword in node.keywords:
-                    if keyword.arg == "X":
+                    if keyword.arg in ("X", "x"):
                         data = keyword.value
                 yield Fit(_name(receiver), targets.get(id(node)), _name(data))
+
+
+def _calls(tree: ast.Module) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for node in _walk_scope(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=[ast.Name(id=data), *_]):
+                found.setdefault(name, data)
+    return found
 
 
 def _name(node: ast.expr | None) -> str | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -115,13 +116,19 @@ def test_which_estimators_a_cell_fitted(
     assert (picked.name if picked else None) == chosen
 
 
-def test_without_scikit_learn_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = LogisticRegression().fit([[0], [1]], [0, 1])
-    for name in [n for n in sys.modules if n.split(".")[0] == "sklearn"]:
-        monkeypatch.delitem(sys.modules, name)
-    assert find_estimators({"m": model}, ["m"], None, {}) == ()
-    assert stamps(["m"], {"m": model}) == {}
-    assert "sklearn" not in sys.modules
+def test_looking_for_models_imports_no_library() -> None:
+    code = (
+        "import sys\n"
+        "from jupyter_mlops.capture import estimators, hyperparameters, spool\n"
+        "before = set(sys.modules)\n"
+        "space = {'a': 1, 'b': [2], 'c': object(), 'd': sys}\n"
+        "assert estimators.find_estimators(space, list(space), None, {}) == ()\n"
+        "assert estimators.stamps(list(space), space) == {}\n"
+        "assert set(sys.modules) == before\n"
+        "libraries = {'sklearn', 'numpy', 'pandas', 'xgboost', 'lightgbm', 'statsmodels'}\n"
+        "assert not libraries & before, libraries & before\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_an_estimator_of_the_persons_own_may_misbehave() -> None:

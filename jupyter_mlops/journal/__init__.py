@@ -8,6 +8,7 @@ from .blobs import BlobStore
 from .format import Damage, decode_line, encode_record, scan
 from .process import ProcessIdentity, boot_id, process_identity, this_process
 from .reader import SessionFile, list_sessions, read_session
+from .redaction import Redactor, default_redactor, is_redacted, is_secret_name, redact_text
 from .signing import sign, verify
 from .writer import SessionJournal
 
@@ -15,14 +16,19 @@ __all__ = [
     "BlobStore",
     "Damage",
     "ProcessIdentity",
+    "Redactor",
     "SessionFile",
     "SessionJournal",
     "boot_id",
     "decode_line",
+    "default_redactor",
     "encode_record",
+    "is_redacted",
+    "is_secret_name",
     "list_sessions",
     "process_identity",
     "read_session",
+    "redact_text",
     "scan",
     "sign",
     "this_process",

@@ -6,9 +6,10 @@ import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .format import encode_record
+from .redaction import Redactor, default_redactor
 
 __all__ = ["SessionJournal"]
 
@@ -18,11 +19,21 @@ class SessionJournal:
 
     A record is whole on disk or cut off at the next opening; ``append(..., sync=True)`` returns
     when the operating system says that it is durable (file and, for a new file, its folder).
+
+    Every record passes ``redactor`` on its way, so that no secret can get around it; ``None``
+    writes records as they are (``redact = false``).
     """
 
-    def __init__(self, folder: Path, session: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        session: str,
+        *,
+        redactor: Redactor | Literal["process"] | None = "process",
+    ) -> None:
         self.path = folder / f"{session}.journal"
         self.session = session
+        self._redactor = default_redactor() if redactor == "process" else redactor
         self._lock = threading.Lock()
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
         self._descriptor = os.open(self.path, flags, 0o600)
@@ -35,6 +46,8 @@ class SessionJournal:
 
         Raises ``OSError`` when the disk is full or gone; a partly written line is then cut off.
         """
+        if self._redactor is not None:
+            record = self._redactor.redact_record(record)
         line = encode_record(record)
         with self._lock:
             if os.getpid() != self._pid:

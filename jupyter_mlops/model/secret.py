@@ -1,0 +1,131 @@
+"""A value that does not show itself: ``Secret``."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from ..errors import UsageError
+
+__all__ = ["Secret", "known_secrets"]
+
+_MOST = 256
+_known: dict[str, None] = {}  # the values of all Secrets of this process, the oldest first
+_snapshot: tuple[str, ...] = ()
+
+
+class Secret:
+    """A text that is never shown, formatted, serialised or written: only ``reveal()`` gives it.
+
+    It is no ``str``, so nothing can take it for one: joining it to a text and passing it where a
+    text is wanted raise ``TypeError`` instead of letting it out.  Its value is replaced in
+    everything that this package writes, if it has six characters or more.
+
+    Two secrets are equal if their values are (compared in constant time); a secret never equals a
+    text.  ``Secret.from_env("NAME")`` is pickled as the name of its variable; any other refuses.
+    """
+
+    __slots__ = ("__weakref__", "_get", "_variable")
+    _get: Callable[[], str]
+    _variable: str | None
+
+    def __init__(self, value: str | bytes | Secret) -> None:
+        """Raises ``UsageError`` for anything but a text, and for an empty one."""
+        if isinstance(value, Secret):
+            value = value.reveal()
+        if isinstance(value, bytes):
+            value = value.decode("utf-8")
+        if not isinstance(value, str) or not value:
+            kind = "an empty text" if isinstance(value, str) else type(value).__name__
+            raise UsageError(
+                f"a Secret is made from a text, not from {kind}",
+                hint="Secret.from_env('NAME') takes it from the environment.",
+            )
+        text = str(value)
+        # A closure: tools that show an object's attributes (and vars()) find a function there.
+        object.__setattr__(self, "_get", lambda: text)
+        object.__setattr__(self, "_variable", None)
+        _register(text)
+
+    @classmethod
+    def from_env(cls, name: str) -> Secret:
+        """The value of an environment variable.
+
+        Raises ``UsageError`` that names the variable when it is not set or empty.
+        """
+        value = os.environ.get(name)
+        if not value:
+            state = "is not set" if value is None else "is empty"
+            raise UsageError(
+                f"the environment variable {name} {state}",
+                hint=f"Set {name} before Jupyter is started, or with %env in the notebook.",
+            )
+        secret = cls(value)
+        object.__setattr__(secret, "_variable", name)
+        return secret
+
+    def reveal(self) -> str:
+        """The value itself."""
+        return self._get()
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format("Secret(***)", spec)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": "Secret(***)"}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        mine, its = self.reveal().encode("utf-8", "surrogatepass"), other.reveal()
+        return hmac.compare_digest(mine, its.encode("utf-8", "surrogatepass"))
+
+    def __hash__(self) -> int:
+        return hash((Secret, self.reveal()))
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a Secret cannot be changed")
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Secret:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self._variable is None:
+            self._refuse()
+        return Secret.from_env, (self._variable,)
+
+    def __getstate__(self) -> NoReturn:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise UsageError(
+            "a Secret is not pickled: its value would be in the file",
+            hint="Make it with Secret.from_env('NAME'): then the name of the variable is pickled.",
+        )
+
+
+def known_secrets() -> tuple[str, ...]:
+    """The values of the Secrets made in this process (the newest 256)."""
+    return _snapshot
+
+
+def _register(value: str) -> None:
+    global _snapshot
+    if value not in _known:
+        _known[value] = None
+        while len(_known) > _MOST:
+            del _known[next(iter(_known))]
+        _snapshot = tuple(_known)

@@ -87,17 +87,30 @@ def log_artifacts(
             yield f"run {run.name}: its files were not stored: capture is minimal"
         if run.source is None or len(run.source) <= _SOURCE_LENGTH:
             return
-    with tempfile.TemporaryDirectory(prefix="mlops-run-") as temporary:
-        folder = Path(temporary)
-        if run.source:
-            _write(folder, "source.py", run.source.encode("utf-8", "backslashreplace"))
-        if full:
-            _write_records(folder, run, environment)
-            yield from _write_files(folder, run, files, read_blob)
-        client.log_artifacts(info.run_id, temporary)
     place = local_folder(info.artifact_uri)
-    if place is not None and full:
-        _sync(place, files)
+    if place is not None:  # what MLflow itself would copy there
+        yield from _fill(place, run, files, environment, read_blob, full=full)
+        _sync(place, files if full else ())
+        return
+    with tempfile.TemporaryDirectory(prefix="mlops-run-") as temporary:
+        yield from _fill(Path(temporary), run, files, environment, read_blob, full=full)
+        client.log_artifacts(info.run_id, temporary)
+
+
+def _fill(
+    folder: Path,
+    run: RunRecord,
+    files: Collection[FileRecord],
+    environment: EnvironmentRecord | None,
+    read_blob: Callable[[str], bytes],
+    *,
+    full: bool,
+) -> Iterator[str]:
+    if run.source:
+        _write(folder, "source.py", run.source.encode("utf-8", "backslashreplace"))
+    if full:
+        yield from _write_files(folder, run, files, read_blob)
+        _write_records(folder, run, environment)
 
 
 def _write_records(folder: Path, run: RunRecord, environment: EnvironmentRecord | None) -> None:

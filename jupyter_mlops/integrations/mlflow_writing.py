@@ -89,7 +89,7 @@ def run_tags(run: RunRecord, *, full: bool) -> dict[str, str]:
 def amended_tags(run: RunRecord, changes: RunAmended, *, full: bool) -> dict[str, str]:
     """Return the tags that a later addition changes; ``run`` is the run with it."""
     tags = run_tags(run, full=full)
-    names = clean_names([*tags, *changes.tags])
+    names = clean_names({**tags, **changes.tags})
     wanted = {names[name] for name in changes.tags} | (
         {"mlops.inputs"} if changes.inputs else set()
     )
@@ -135,7 +135,7 @@ def param_values(run: RunRecord) -> dict[str, str]:
 
 def metric_values(run: RunRecord) -> dict[str, float]:
     """Return the metrics that are numbers, NaN and infinities included."""
-    names = clean_names([*run.metrics, *run.series])
+    names = _metric_names(run)
     numbers = {names[name]: _number(value) for name, value in run.metrics.items()}
     return {name: value for name, value in numbers.items() if value is not None}
 
@@ -146,7 +146,7 @@ def metric_points(run: RunRecord) -> list[tuple[str, float, int, int]]:
     A metric that was logged in steps has its points, and is itself one only where it has another
     value than the last of them; resources are MLflow's system metrics, bytes as megabytes (10^6).
     """
-    names = clean_names([*run.metrics, *run.series])
+    names = _metric_names(run)
     moment = milliseconds(run.ended)
     points: list[tuple[str, float, int, int]] = []
     ends: dict[str, tuple[float, int]] = {}
@@ -234,6 +234,10 @@ def safe_file_name(name: str) -> str | None:
 def milliseconds(seconds: float) -> int:
     """MLflow's times are whole milliseconds since the epoch."""
     return round(seconds * 1000)
+
+
+def _metric_names(run: RunRecord) -> dict[str, str]:
+    return clean_names({**run.metrics, **run.series})
 
 
 def _number(value: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""Runs of the journal reach MLflow, each once, whatever happened to them."""
+"""Runs of the journal reach MLflow, each once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,31 +14,22 @@ from typing import Any
 import pytest
 
 from jupyter_mlops.config import Config
-from jupyter_mlops.errors import ConflictError, NotFoundError, ServiceError, UsageError
+from jupyter_mlops.errors import NotFoundError, UsageError
 from jupyter_mlops.journal import encode_record
 from jupyter_mlops.model.events import ModelRecord
-from jupyter_mlops.model.wiring import load_port, replaced_port
 from jupyter_mlops.project import Project, open_project
 from jupyter_mlops.state import StateDB, changes_after
-from jupyter_mlops.state.delivery import all_progress
-from jupyter_mlops.state.held import hold
 from jupyter_mlops.tracking import (
     deliver,
     find_run,
     list_runs,
-    sessions,
     sync_state,
     waiting,
-    what_waits,
 )
 
-from .sessions import Session, blob_names
+from .sessions import Session, all_runs, blob_names
 
 Client = Callable[[Project | str], Any]
-
-
-def all_runs(client: Any) -> list[Any]:
-    return list(client.search_runs([e.experiment_id for e in client.search_experiments()]))
 
 
 def test_a_run_with_a_model_and_files_arrives_whole(
@@ -191,78 +181,6 @@ def test_runs_of_every_session_arrive_and_nothing_waits(
     assert deliver(project, Config()).delivered == 1
 
 
-def test_a_killed_kernels_run_is_closed(mlflow_project: Project, client: Client) -> None:
-    project = mlflow_project
-    session = Session(project, dead=True)
-    done = session.run("done")
-    lost = session.start("lost")
-    alive = Session(project)
-    running = alive.start("running")
-    assert waiting(project) == 2
-    assert {r.run_id: r.status for r in list_runs(project)} == {
-        done.run_id: "FINISHED",
-        lost: "KILLED",
-        running: "RUNNING",
-    }
-    assert deliver(project, Config()).delivered == 2
-    runs = {r.data.tags["mlops.run_id"]: r for r in all_runs(client(project))}
-    assert runs[lost].info.status == "KILLED"
-    assert runs[lost].info.end_time >= round(done.ended * 1000)
-    assert running not in runs
-    with StateDB(project).read() as connection:
-        progress = all_progress(connection)
-    assert progress[session.id].closed
-    assert alive.id not in progress
-    assert waiting(project) == 0
-    assert alive.path.exists()
-    assert session.path.exists(), "promote needs the journal"
-
-
-def test_a_pipeline_whose_process_is_killed_after_a_step(
-    mlflow_project: Project, client: Client
-) -> None:
-    """Its beginning lies before what was delivered already."""
-    project = mlflow_project
-    process = subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE)
-    try:
-        session = Session(project, process=process, kind="runner")
-        parent = session.start("pipeline", kind="pipeline")
-        step = session.run("step", kind="notebook", parent=parent)
-        assert deliver(project, Config()).delivered == 1
-        assert {r.run_id: r.status for r in list_runs(project)} == {
-            parent: "RUNNING",
-            step.run_id: "FINISHED",
-        }
-    finally:
-        process.kill()
-        process.communicate()
-    assert waiting(project) == 1
-    assert deliver(project, Config()).delivered == 1
-    runs = {r.data.tags["mlops.run_id"]: r for r in all_runs(client(project))}
-    assert runs[parent].info.status == "KILLED"
-    assert runs[parent].info.end_time == round(step.ended * 1000)
-    assert runs[step.run_id].data.tags["mlflow.parentRunId"] == runs[parent].info.run_id
-
-
-def test_a_run_that_ends_while_its_process_is_looked_at_is_not_killed(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    session = Session(project, dead=True)
-    run_id = session.start("just in time")
-    read = sessions.read_session
-
-    def then_it_ends(path: Path, start: int = 0) -> Any:
-        file = read(path, start)
-        monkeypatch.setattr(sessions, "read_session", read)
-        session.run("just in time", run_id=run_id)
-        return file
-
-    monkeypatch.setattr(sessions, "read_session", then_it_ends)
-    (waits,) = sessions.open_sessions(project)
-    found = waits.examine()
-    assert [(run.run_id, run.status) for run in found.runs] == [(run_id, "FINISHED")]
-
-
 @pytest.mark.parametrize("parent_first", [True, False])
 def test_parent_and_child_find_each_other(
     mlflow_project: Project, client: Client, parent_first: bool
@@ -341,24 +259,6 @@ def test_a_run_deleted_in_mlflow_stays_deleted(mlflow_project: Project, client: 
         find_run(project, record.run_id)
 
 
-def test_a_deleted_experiment_keeps_its_runs_waiting(
-    mlflow_project: Project, client: Client
-) -> None:
-    project = mlflow_project
-    plain = client(project)
-    plain.delete_experiment(plain.create_experiment("gone"))
-    Session(project).run(experiment="gone")
-    other = Session(project).run()
-    report = deliver(project, Config())
-    assert report.delivered == 1
-    assert report.waiting == 1
-    assert "'gone' was deleted" in report.errors[0]
-    assert find_run(project, other.run_id).mlflow_run_id
-    (wait,) = what_waits(project)
-    assert wait.error is not None
-    assert wait.next_try > time.time() - 1
-
-
 def test_bytes_that_another_run_still_needs_are_kept(
     mlflow_project: Project, client: Client, forest: Any
 ) -> None:
@@ -390,137 +290,6 @@ def test_bytes_put_while_a_cell_runs_are_kept(mlflow_project: Project, forest: A
     assert deliver(project, Config()).delivered == 1
     assert find_run(project, record.run_id).models[0]["kept"]
     assert blob_names(project) == []
-
-
-def test_only_one_process_delivers_at_a_time(mlflow_project: Project) -> None:
-    project = mlflow_project
-    Session(project).run()
-    with hold(StateDB(project), "delivery"):
-        report = deliver(project, Config(), wait_lease=0.2)
-    assert (report.delivered, report.waiting, report.busy) == (0, 1, True)
-    assert deliver(project, Config()).delivered == 1
-
-
-@pytest.mark.parametrize("when", ["before create", "after create", "at the end"])
-def test_a_process_that_lost_its_lease_leaves_one_run(
-    mlflow_project: Project, client: Client, when: str
-) -> None:
-    """It was stopped for longer than its lease; another one delivered meanwhile."""
-    project = mlflow_project
-    record = Session(project).run()
-    connect = load_port("tracking")
-    answers = {"before create": [False], "after create": [True, False]}.get(when, [True, True])
-
-    def stopped(*args: Any, **kwargs: Any) -> Any:
-        backend = connect(*args, **kwargs)
-        inner = backend.deliver
-
-        def interrupted(run: Any, **options: Any) -> Any:
-            replies = iter(answers)
-            return inner(run, **(options | {"guard": lambda: next(replies, False)}))
-
-        backend.deliver = interrupted
-        return backend
-
-    with replaced_port("tracking", stopped):
-        report = deliver(project, Config())
-    assert report.busy
-    assert (report.delivered, report.waiting) == (0, 1)
-    assert deliver(project, Config()).delivered == 1
-    (run,) = all_runs(client(project))
-    assert run.data.tags["mlops.run_id"] == record.run_id
-    assert run.info.status == "FINISHED"
-
-
-def test_the_holder_of_the_lease_removes_a_second_copy(
-    mlflow_project: Project, client: Client
-) -> None:
-    """A stopped process wakes up between its search and its create: both have made a run."""
-    project = mlflow_project
-    record = Session(project).run()
-    plain = client(project)
-    experiment = plain.create_experiment(project.name)
-    connect = load_port("tracking")
-
-    def racing(*args: Any, **kwargs: Any) -> Any:
-        backend = connect(*args, **kwargs)
-        inner = backend.deliver
-
-        def late(run: Any, **options: Any) -> Any:
-            first = True
-
-            def guard() -> bool:
-                nonlocal first
-                if first:  # asked just before the run is created
-                    first = False
-                    plain.create_run(experiment, tags={"mlops.run_id": run.run_id})
-                return True
-
-            return inner(run, **(options | {"guard": guard}))
-
-        backend.deliver = late
-        return backend
-
-    with replaced_port("tracking", racing):
-        assert deliver(project, Config()).delivered == 1
-    (run,) = all_runs(plain)
-    assert run.info.run_id == find_run(project, record.run_id).mlflow_run_id
-
-
-def test_what_mlflow_refuses_is_skipped_and_stays_visible(mlflow_project: Project) -> None:
-    project = mlflow_project
-    session = Session(project)
-    refused = session.run("refused")
-    session.run("fine")
-    connect = load_port("tracking")
-
-    def picky(*args: Any, **kwargs: Any) -> Any:
-        backend = connect(*args, **kwargs)
-        inner = backend.deliver
-
-        def deliver_one(run: Any, **options: Any) -> Any:
-            if run.run_id == refused.run_id:
-                raise UsageError("MLflow refused: no")
-            return inner(run, **options)
-
-        backend.deliver = deliver_one
-        return backend
-
-    with replaced_port("tracking", picky):
-        report = deliver(project, Config())
-    assert (report.delivered, report.waiting) == (1, 0)
-    assert "refused" in report.errors[0]
-    shown = find_run(project, refused.run_id)
-    assert shown.mlflow_run_id is None
-    assert "was not accepted" in shown.warnings[-1]
-
-
-def test_a_fault_in_one_session_does_not_keep_others_waiting(mlflow_project: Project) -> None:
-    project = mlflow_project
-    bad = Session(project).run("bad")
-    good = Session(project).run("good")
-    connect = load_port("tracking")
-
-    def faulty(*args: Any, **kwargs: Any) -> Any:
-        backend = connect(*args, **kwargs)
-        inner = backend.deliver
-
-        def deliver_one(run: Any, **options: Any) -> Any:
-            if run.run_id == bad.run_id:
-                raise RuntimeError("a bug")
-            return inner(run, **options)
-
-        backend.deliver = deliver_one
-        return backend
-
-    with replaced_port("tracking", faulty):
-        report = deliver(project, Config())
-        assert (report.delivered, report.waiting) == (1, 1)
-        assert report.errors == ("RuntimeError: a bug",)
-        # Left for later, and said why; forced, it is tried again.
-        assert deliver(project, Config()).errors == ("RuntimeError: a bug",)
-    assert find_run(project, good.run_id).mlflow_run_id
-    assert deliver(project, Config(), force=True).delivered == 1
 
 
 def test_a_project_without_a_state_has_nothing_to_deliver(tmp_path: Path) -> None:
@@ -566,8 +335,3 @@ def test_capture_is_minimal_without_consent(
     assert run.data.params
     assert plain.list_artifacts(run.info.run_id) == []
     assert plain.search_logged_models([run.info.experiment_id]) == []
-
-
-def test_errors_are_of_the_right_kind() -> None:
-    assert issubclass(ConflictError, UsageError)
-    assert issubclass(ServiceError, OSError)

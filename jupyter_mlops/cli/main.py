@@ -17,7 +17,9 @@ __all__ = ["VERBS", "cli", "main"]
 VERBS: dict[str, tuple[str, str, str]] = {
     "promote": ("promote", "promote", "Turn a tracked notebook into a pipeline, proven by replay."),
     "run": ("run", "run", "Execute a pipeline or a notebook headless and record the run."),
-    "runs": ("runs", "runs", "List and show runs."),
+    "runs": ("runs", "runs", "List, show, change and export runs."),
+    "compare": ("compare", "compare", "Show what differs between two runs."),
+    "why": ("compare", "why", "Say what changed since a run was best."),
     "models": ("models", "models", "List models, register versions, move and revert aliases."),
     "pipelines": ("pipelines", "pipelines", "List and show pipelines."),
     "schedule": ("schedule", "schedule", "Run pipelines by a cron expression."),

@@ -20,10 +20,12 @@ __all__ = [
     "json_mode",
     "json_option",
     "number",
+    "run_argument",
     "show_error",
     "table",
 ]
 
+run_argument = click.argument("run")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 

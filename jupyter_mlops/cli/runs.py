@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from ..config import load_config, public_uri
+from ..config import load_config
 from ..model.registry import RunSummary, key_metric
-from ..project import Project, open_project
-from ..tracking import delete_run, find_run, list_runs, tracking_uri
-from .output import ago, duration, echo_json, json_option, number, table
-from .records import run_dict
+from ..project import open_project
+from ..tracking import RunDetails, details_dict, list_runs, run_details
+from .output import ago, duration, echo_json, json_option, number, run_argument, table
+from .records import finite, run_dict
+from .run_changes import (
+    export_command,
+    note_command,
+    remove_command,
+    rename_command,
+    restore_command,
+)
 
 __all__ = ["runs"]
 
 
 @click.group()
 def runs() -> None:
-    """List and show runs."""
+    """List, show, change and export runs."""
 
 
 @runs.command("ls")
@@ -51,29 +58,33 @@ def list_command(limit: int, as_json: bool) -> int:
     return 0
 
 
-@runs.command("show")
-@click.argument("run")
+@runs.command("show", context_settings={"ignore_unknown_options": True})
+@run_argument
+@click.option("--source", is_flag=True, help="Print the cell's source and output, too.")
 @json_option
-def show_command(run: str, as_json: bool) -> int:
-    """Show a run: parameters, metrics, models and where it came from.
+def show_command(run: str, source: bool, as_json: bool) -> int:
+    """Show a run: parameters, metrics, data, models, environment and where it came from.
 
-    RUN is a run id, a unique beginning of one, or MLflow's run id.
+    RUN is a run id, a unique beginning of one, MLflow's run id, or last, -1, -2 ...
     """
     project = open_project(create=False)
-    found = find_run(project, run)
+    found = run_details(project, load_config(project.root), run)
     if as_json:
-        echo_json(run_dict(found))
+        echo_json(run_dict(found.summary) | {"details": finite(details_dict(found))})
         return 0
     click.echo(f"{found.name}  {found.run_id}")
-    for label, value in _facts(project, found):
-        click.echo(f"{label:<11}{value}")
-    _section("Parameters", [(k, _short(v)) for k, v in found.params.items()])
-    _section("Metrics", [(k, number(v)) for k, v in found.metrics.items()])
-    _section("Models", [(str(m.get("name")), _model(m)) for m in found.models])
-    for warning in found.warnings:
+    for label, fact in _facts(found):
+        click.echo(f"{label:<11}{fact}")
+    for title, rows in _sections(found):
+        _section(title, rows)
+    if source:
+        _texts(found)
+    for warning in found.summary.warnings:
         click.echo(f"\nWarning: {warning}")
-    kept = [m for m in found.models if m.get("kept")]
-    if kept and not (found.registered and "@" in found.registered):
+    if found.problem:
+        click.echo(f"\nNot all is known: {found.problem}")
+    kept = [m for m in found.summary.models if m.get("kept")]
+    if kept and not (found.summary.registered and "@" in found.summary.registered):
         which = f" --model {kept[0]['name']}" if len(kept) > 1 else ""
         click.echo(
             f"\nTo register it: jupyter mlops models register {found.run_id[:12]} NAME{which}"
@@ -81,28 +92,8 @@ def show_command(run: str, as_json: bool) -> int:
     return 0
 
 
-@runs.command("rm")
-@click.argument("run")
-@json_option
-def remove_command(run: str, as_json: bool) -> int:
-    """Delete a run in MLflow, which keeps it and can restore it.
-
-    RUN is a run id, a unique beginning of one, or MLflow's run id.
-    """
-    project = open_project(create=False)
-    config = load_config(project.root)
-    found = delete_run(project, config, run)
-    uri = tracking_uri(project, config)
-    undo = (
-        f"MLFLOW_TRACKING_URI={shlex.quote(public_uri(uri))} mlflow runs restore "
-        f"--run-id {found.mlflow_run_id} && jupyter mlops sync"
-    )
-    if as_json:
-        echo_json({"run_id": found.run_id, "mlflow_run_id": found.mlflow_run_id, "undo": undo})
-        return 0
-    click.echo(f"Deleted run {found.name} ({found.run_id}).")
-    click.echo(f"To take it back: {undo}")
-    return 0
+for _command in (remove_command, restore_command, rename_command, note_command, export_command):
+    runs.add_command(_command)
 
 
 def _row(run: RunSummary) -> tuple[str, ...]:
@@ -119,10 +110,14 @@ def _row(run: RunSummary) -> tuple[str, ...]:
     )
 
 
-def _facts(project: Project, run: RunSummary) -> list[tuple[str, str]]:
+def _facts(details: RunDetails) -> list[tuple[str, str]]:
+    run, record = details.summary, details.record
     took = "" if run.ended is None else f", took {duration(max(0.0, run.ended - run.started))}"
+    error = record.error or {}
+    changed = " with uncommitted changes" if record.git_dirty else ""
     facts: list[tuple[str, str | None]] = [
         ("Status", run.status),
+        ("Error", _short(f"{error.get('ename')}: {error.get('evalue')}") if error else None),
         ("Started", f"{ago(run.started)}{took}"),
         ("Kind", {"mlflow": "logged with plain MLflow"}.get(run.kind, run.kind)),
         ("Notebook", run.notebook),
@@ -131,20 +126,79 @@ def _facts(project: Project, run: RunSummary) -> list[tuple[str, str]]:
         ("Experiment", run.experiment),
         ("MLflow", run.mlflow_run_id or "not delivered yet: jupyter mlops sync"),
         ("Registered", run.registered if run.mlflow_run_id else None),
+        ("Git", record.git_commit and f"{record.git_commit[:12]}{changed}"),
+        ("Note", run.note and _short(run.note)),
     ]
-    return [(label, value) for label, value in facts if value]
+    return [(label, fact) for label, fact in facts if fact]
+
+
+def _sections(details: RunDetails) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    run, record, known = details.summary, details.record, details.environment
+    yield "Parameters", [(name, _short(v)) for name, v in (record.params or run.params).items()]
+    yield "Hyperparameters", [(name, _short(v)) for name, v in record.hyperparameters.items()]
+    yield "Metrics", [(name, number(v)) for name, v in run.metrics.items()]
+    yield (
+        "Series",
+        [
+            (name, f"{len(points)} points, the last {number(points[-1][1])}")
+            for name, points in record.series.items()
+            if points
+        ],
+    )
+    yield (
+        "Data",
+        [
+            (
+                item.name,
+                ", ".join(
+                    part
+                    for part in (
+                        item.kind,
+                        "" if item.rows is None else f"{item.rows:,} rows",
+                        item.source,
+                        item.digest and item.digest.partition(":")[2][:12],
+                        item.reason,
+                    )
+                    if part
+                ),
+            )
+            for item in record.inputs
+        ],
+    )
+    yield "Models", [(str(m.get("name")), _model(m)) for m in run.models]
+    yield "Files", [(item.name, item.reason or item.kind) for item in record.files]
+    yield "Seeds", [(name, _short(seed)) for name, seed in record.seeds.items()]
+    yield "Resources", [(name.replace("_", " "), number(n)) for name, n in record.resources.items()]
+    if known is not None:
+        yield (
+            "Environment",
+            [
+                ("python", known.python),
+                ("platform", known.platform),
+                ("packages", f"{len(known.packages)} (runs export writes the lock)"),
+            ],
+        )
+    yield "Not captured", list(record.left_out.items())
+
+
+def _texts(details: RunDetails) -> None:
+    if details.record.source:
+        click.echo(f"\nSource\n{details.record.source}")
+    for item in details.files("output", "traceback"):
+        if item.text:
+            click.echo(f"\n{item.name}\n{item.text}")
 
 
 def _section(title: str, rows: list[tuple[str, str]]) -> None:
     if rows:
         click.echo(f"\n{title}")
         width = max(len(name) for name, _ in rows)
-        for name, value in rows:
-            click.echo(f"  {name:<{width}}  {value}")
+        for name, fact in rows:
+            click.echo(f"  {name:<{width}}  {fact}")
 
 
-def _short(value: Any) -> str:
-    text = " ".join(str(value).split())
+def _short(fact: Any) -> str:
+    text = " ".join(str(fact).split())
     return text if len(text) <= 120 else text[:117] + "..."
 
 

@@ -13,7 +13,7 @@ from .curves import curve_svg
 from .sections import Section
 from .wording import count
 
-__all__ = ["diff_html", "html", "table_html", "text"]
+__all__ = ["diff_html", "document", "html", "table_html", "text"]
 
 _DIFF_LINES = 400  # shown; the rest is counted
 _ADDED, _REMOVED = "rgba(46,160,67,.22)", "rgba(248,81,73,.22)"
@@ -69,6 +69,20 @@ def html(sections: Iterable[Section]) -> str:
         '<div style="border:1px solid rgba(128,128,128,.4);border-radius:4px;padding:6px 12px 10px;'
         'margin:4px 0;font-size:90%;line-height:1.5;color:inherit;max-width:72em">'
         f"{''.join(parts)}</div>"
+    )
+
+
+def document(sections: Iterable[Section], title: str) -> str:
+    """The sections as a whole page, light or dark as the reader's system is."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>:root {{ color-scheme: light dark }} "
+        "body { margin: 24px auto; padding: 0 16px; max-width: 76em; "
+        "font: 16px/1.5 system-ui, sans-serif }</style></head>"
+        f"<body>{html(sections)}</body></html>\n"
     )
 
 

@@ -122,7 +122,7 @@ def test_the_registry_from_the_first_run_to_the_last_revert(
     assert removed["undo"] == f"jupyter mlops models register {record.run_id} 'taxi tips'"
     gone = mlops("runs", "rm", record.run_id)
     assert gone.code == 0
-    assert "mlflow runs restore --run-id" in gone.out
+    assert f"jupyter mlops runs restore {record.run_id}" in gone.out
     assert mlops("runs", "ls", "--json").json == {"runs": []}
     assert mlops("sync").code == 0
 

@@ -207,7 +207,7 @@ def test_a_run_can_be_deleted_and_restored(
     with pytest.raises(ConflictError, match="not been delivered"):
         delete_run(project, config, plain_run.run_id)
     deliver(project, config)
-    removed = delete_run(project, config, plain_run.run_id)
+    removed = delete_run(project, config, plain_run.run_id).run
     assert removed.run_id == plain_run.run_id
     with pytest.raises(NotFoundError):
         find_run(project, plain_run.run_id)

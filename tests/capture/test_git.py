@@ -1,29 +1,15 @@
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from jupyter_mlops.capture.git import head_commit
+from jupyter_mlops.capture.git import find_repository, head_commit
+
+from .git_repository import git
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git to compare with")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    env = {
-        **os.environ,
-        "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b",
-        "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_SYSTEM": os.devnull,
-    }  # fmt: skip
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], env=env, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
 
 
 @pytest.fixture
@@ -85,3 +71,20 @@ def test_anything_else_has_no_commit(tmp_path: Path, files: dict[str, str | byte
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     assert head_commit(tmp_path) is None
+
+
+def test_the_branch(repository: Path, tmp_path: Path) -> None:
+    def branch(folder: Path) -> str | None:
+        found = find_repository(folder)
+        assert found is not None
+        return found.head().branch
+
+    assert branch(repository) == "main"  # Before the first commit.
+    first = commit(repository)
+    git(repository, "checkout", "-q", "-b", "feature/x")
+    assert branch(repository / "deep") == "feature/x"
+    git(repository, "worktree", "add", "-q", "-b", "other", str(tmp_path / "linked"))
+    assert branch(tmp_path / "linked") == "other"
+    git(repository, "checkout", "-q", first)
+    assert branch(repository) is None
+    assert find_repository(tmp_path) is None

@@ -17,7 +17,7 @@ __all__ = ["TAG", "cell_id", "in_vscode", "is_tagged"]
 
 TAG = "track"
 _CELL_ID = re.compile(r"[a-zA-Z0-9-_]{1,64}")  # nbformat 4.5's rule
-_tagged: dict[tuple[str, int], frozenset[str]] = {}
+_tagged: dict[tuple[str, int, str], frozenset[str]] = {}
 
 
 def cell_id(info: Any, shell: Any) -> str | None:
@@ -29,26 +29,27 @@ def cell_id(info: Any, shell: Any) -> str | None:
     return None
 
 
-def is_tagged(info: Any, shell: Any, finder: NotebookFinder) -> bool:
-    """Whether the cell bears the tag ``track``."""
+def is_tagged(info: Any, shell: Any, finder: NotebookFinder, tag: str = TAG) -> bool:
+    """Whether the cell bears a tag; ``track`` unless told otherwise."""
     metadata = _metadata(info, shell)
     nested = metadata.get("metadata")
     for holder in (metadata, nested if isinstance(nested, Mapping) else {}):
         tags = holder.get("tags")
         if isinstance(tags, (list, tuple)):
-            return TAG in tags
+            return tag in tags
     if "cellId" in metadata or getattr(shell, "kernel", None) is None:
         return False  # A front end that sends metadata has sent all there is.
     notebook = finder.find()
     if notebook is None or not notebook.headless or not notebook.exists:
         return False
     try:
-        key = (str(notebook.path), os.stat(notebook.path).st_mtime_ns)
+        key = (str(notebook.path), os.stat(notebook.path).st_mtime_ns, tag)
     except OSError:
         return False
     if key not in _tagged:
-        _tagged.clear()
-        _tagged[key] = tagged_sources(notebook.path, TAG)
+        for old in [known for known in _tagged if known[:2] != key[:2]]:
+            del _tagged[old]
+        _tagged[key] = tagged_sources(notebook.path, tag)
     return info.raw_cell in _tagged[key]
 
 

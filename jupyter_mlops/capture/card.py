@@ -11,7 +11,7 @@ import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..config import Config, public_uri
 from ..model.events import EnvironmentRecord, FileRecord, InputRecord, RunRecord, RunStarted
@@ -316,7 +316,7 @@ def _git(run: RunRecord) -> dict[str, Any] | None:
     }
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 

@@ -1,6 +1,8 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
+import type { IComparison } from './model/compare';
+import { readComparison } from './model/compare';
 import { ApiError, errorFromAnswer, errorFromFailure } from './model/errors';
 import type { IApi } from './model/port';
 import type {
@@ -76,6 +78,10 @@ export class Api implements IApi {
 
   run(path: string, runId: string): Promise<IRun> {
     return this._get(`runs/${encodeURIComponent(runId)}`, { path });
+  }
+
+  async compare(path: string, a: string, b: string): Promise<IComparison> {
+    return readComparison(await this._get('runs/compare', { path, a, b }));
   }
 
   schedules(path: string): Promise<ISchedules> {

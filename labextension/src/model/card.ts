@@ -1,4 +1,4 @@
-import type { IRegisteredModel, IRunModel } from './types';
+import type { IRunModel } from './types';
 import type { IRunState } from './mlops';
 
 /** MIME type of the run card that a tracked cell displays. */
@@ -6,6 +6,40 @@ export const RUN_MIME = 'application/vnd.jupyter-mlops.run+json';
 
 /** The form of the card that this code knows; a later one is shown as far as it is understood. */
 export const CARD_VERSION = 1;
+
+/** What a metric was before, and whether the change is for the better (`null`: neither). */
+export interface IDelta {
+  before: number | string | null;
+  change: number;
+  better: boolean | null;
+}
+
+/** A few dozen `[step, value]` of a metric that was logged `count` times. */
+export interface ICourse {
+  count: number;
+  points: [number, number][];
+}
+
+/** Something that the result depends on; `digest` is the first digits of it. */
+export interface IInput {
+  name: string;
+  kind: string;
+  rows: number | null;
+  columns: number | null;
+  size: number | null;
+  digest: string | null;
+  source: string | null;
+  reason: string | null;
+}
+
+/** A figure, a table, an output ... that was kept beside the run, or the reason why it was not. */
+export interface IKeptFile {
+  name: string;
+  kind: string;
+  size: number | null;
+  kept: boolean;
+  reason: string | null;
+}
 
 /** A run as its cell reported it: what the notebook file holds. */
 export interface ICard {
@@ -30,6 +64,28 @@ export interface ICard {
   first: boolean;
   /** Nothing was recorded: there is no such run. */
   dry_run: boolean;
+  /** The cell still runs; `metrics` are the latest. */
+  live: boolean;
+  /** What the run is compared with: the champion or the last run. */
+  baseline: { label: string; run_id: string | null } | null;
+  deltas: Record<string, IDelta>;
+  hyperparameters: Record<string, unknown>;
+  /** What parameters were in the baseline, where that is something else. */
+  changed: Record<string, unknown>;
+  series: Record<string, ICourse>;
+  inputs: IInput[];
+  files: IKeptFile[];
+  bytes_kept: number | null;
+  environment: { python: string; platform: string | null; packages: number | null } | null;
+  git: { commit: string; branch: string | null; dirty: boolean } | null;
+  modules: number;
+  seeds: Record<string, unknown>;
+  resources: Record<string, number>;
+  left_out: Record<string, string>;
+  /** How the run is seen in MLflow: a server's address, or the command that starts its interface. */
+  mlflow: { uri: string | null; command: string | null; run: string | null } | null;
+  /** How many of each list or table the card does not hold. */
+  cut: Record<string, number>;
 }
 
 /**
@@ -60,7 +116,10 @@ export function parseCard(data: unknown): ICard | null {
       : null,
     warnings: Array.isArray(data.warnings) ? data.warnings.map(String) : [],
     first: data.first === true,
-    dry_run: data.dry_run === true
+    dry_run: data.dry_run === true,
+    live: data.live === true,
+    ...parseComparison(data),
+    ...parseContents(data)
   };
 }
 
@@ -87,6 +146,12 @@ export function cardPhase(live: IRunState | null): CardPhase {
   return live.expected ? { kind: 'waiting' } : { kind: 'unknown' };
 }
 
+/** Parameters, and the hyperparameters that are others than the baseline's: what is always shown. */
+export function shownParams(card: ICard): Record<string, unknown> {
+  const differing = Object.entries(card.hyperparameters).filter(([name]) => name in card.changed);
+  return { ...card.params, ...Object.fromEntries(differing) };
+}
+
 /** Models whose bytes were kept, so that a version can be made of them; the chosen one first. */
 export function registrable(card: ICard): IRunModel[] {
   const kept = card.models.filter(model => model.kept !== false);
@@ -96,74 +161,130 @@ export function registrable(card: ICard): IRunModel[] {
   ];
 }
 
-/**
- * A name for the registered model: what the cell said, else the model that this notebook has made
- * versions of before with the same class, else the notebook's name as a slug.
- */
-export function suggestName(card: ICard, notebook: string, known: IRegisteredModel[]): string {
-  if (card.register !== null) {
-    return card.register;
-  }
-  const classes = new Set(registrable(card).map(model => model.class_name));
-  const before = known
-    .flatMap(model => model.versions)
-    .filter(
-      version =>
-        card.notebook !== null &&
-        version.notebook === card.notebook &&
-        version.class_name !== null &&
-        classes.has(version.class_name)
+type Comparison = Pick<ICard, 'baseline' | 'deltas' | 'changed' | 'series'>;
+
+function parseComparison(data: Record<string, unknown>): Comparison {
+  const { baseline } = data;
+  const label = isObject(baseline) ? text(baseline.label) : null;
+  return {
+    baseline:
+      isObject(baseline) && label !== null ? { label, run_id: text(baseline.run_id) } : null,
+    deltas: mapped(data.deltas, item =>
+      isObject(item) && typeof item.change === 'number'
+        ? {
+            before: numbers({ before: item.before }).before,
+            change: item.change,
+            better: typeof item.better === 'boolean' ? item.better : null
+          }
+        : null
+    ),
+    changed: isObject(data.changed) ? data.changed : {},
+    series: mapped(data.series, item =>
+      isObject(item) && Array.isArray(item.points)
+        ? { points: item.points.filter(isPoint), count: number(item.count) ?? item.points.length }
+        : null
     )
-    .sort((a, b) => b.created - a.created)[0];
-  if (before !== undefined) {
-    return before.name;
-  }
-  const file = (card.notebook || notebook).split('/').pop() ?? '';
-  const slug = slugify(file.replace(/\.ipynb$/i, ''));
-  return slug || slugify(registrable(card)[0]?.name ?? '') || 'model';
+  };
 }
 
-/** A name for a pipeline, from its notebook's file name. */
-export function pipelineName(notebook: string): string {
-  const file = (notebook.split('/').pop() ?? '').replace(/\.ipynb$/i, '');
-  const name = file.normalize('NFKD').replace(/[^A-Za-z0-9._-]+/g, '-');
-  return name.replace(/^[._-]+|-+$/g, '').slice(0, 100) || 'pipeline';
+type Contents = Omit<ICard, keyof Comparison | Known>;
+type Known =
+  | 'version'
+  | 'run_id'
+  | 'name'
+  | 'status'
+  | 'experiment'
+  | 'project'
+  | 'duration'
+  | 'params'
+  | 'metrics'
+  | 'models'
+  | 'register'
+  | 'registered_model'
+  | 'notebook'
+  | 'error'
+  | 'warnings'
+  | 'first'
+  | 'dry_run'
+  | 'live';
+
+function parseContents(data: Record<string, unknown>): Contents {
+  const { environment, git, mlflow } = data;
+  const python = isObject(environment) ? text(environment.python) : null;
+  const commit = isObject(git) ? text(git.commit) : null;
+  return {
+    hyperparameters: isObject(data.hyperparameters) ? data.hyperparameters : {},
+    inputs: objects(data.inputs).map(item => ({
+      name: text(item.name) ?? 'input',
+      kind: text(item.kind) ?? '',
+      rows: number(item.rows),
+      columns: number(item.columns),
+      size: number(item.size),
+      digest: text(item.digest),
+      source: text(item.source),
+      reason: text(item.reason)
+    })),
+    files: objects(data.files).map(item => ({
+      name: text(item.name) ?? 'file',
+      kind: text(item.kind) ?? 'file',
+      size: number(item.size),
+      kept: item.kept === true,
+      reason: text(item.reason)
+    })),
+    bytes_kept: number(data.bytes_kept),
+    environment:
+      isObject(environment) && python !== null
+        ? { python, platform: text(environment.platform), packages: number(environment.packages) }
+        : null,
+    git:
+      isObject(git) && commit !== null
+        ? { commit, branch: text(git.branch), dirty: git.dirty === true }
+        : null,
+    modules: number(data.modules) ?? 0,
+    seeds: isObject(data.seeds) ? data.seeds : {},
+    resources: mapped(data.resources, number),
+    left_out: mapped(data.left_out, text),
+    mlflow: isObject(mlflow)
+      ? { uri: httpAddress(mlflow.uri), command: text(mlflow.command), run: text(mlflow.run) }
+      : null,
+    cut: mapped(data.cut, number)
+  };
 }
 
-/** Whether a pipeline can have this name. Same rule as `pipeline.yaml`'s. */
-export function isPipelineName(name: string): boolean {
-  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name);
+/** An address that is safe to link to: never `javascript:` and the like. */
+export function httpAddress(value: unknown): string | null {
+  return typeof value === 'string' && /^https?:\/\/[^\s]+$/i.test(value) ? value : null;
 }
 
-/** Why `name` cannot name a registered model; `null` when it can. Same rule as the server's. */
-export function nameProblem(name: string): 'empty' | 'characters' | 'long' | null {
-  if (name.trim() === '') {
-    return 'empty';
-  }
-  // eslint-disable-next-line no-control-regex
-  if (/[\x00-\x1f/:@\\]/.test(name) || name.trim() !== name) {
-    return 'characters';
-  }
-  return [...name].length > 200 ? 'long' : null;
+/** The page of a run in MLflow's own interface. */
+export function mlflowPage(uri: string, mlflowRunId: string): string {
+  return `${uri.replace(/\/+$/, '')}/#/runs/${encodeURIComponent(mlflowRunId)}`;
 }
 
-/** Why `alias` cannot be an alias; `null` when it can. Same rule as the server's. */
-export function aliasProblem(alias: string): 'empty' | 'characters' | 'reserved' | null {
-  if (alias === '') {
-    return 'empty';
-  }
-  if (/^(v\d+|latest)$/i.test(alias)) {
-    return 'reserved';
-  }
-  return /^[A-Za-z_][A-Za-z0-9_.-]{0,99}$/.test(alias) ? null : 'characters';
+function isPoint(value: unknown): value is [number, number] {
+  return (
+    Array.isArray(value) &&
+    value.length === 2 &&
+    value.every(item => typeof item === 'number' && Number.isFinite(item))
+  );
 }
 
-function slugify(name: string): string {
-  return name
-    .normalize('NFKD')
-    .replace(/[^\p{L}\p{N}]+/gu, '-')
-    .replace(/^-+|-+$/g, '')
-    .toLowerCase();
+function objects(value: unknown): Record<string, unknown>[] {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
+
+function number(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}
+
+/** The entries of an object that `read` understands. */
+function mapped<T>(value: unknown, read: (item: unknown) => T | null): Record<string, T> {
+  const entries = isObject(value) ? Object.entries(value) : [];
+  return Object.fromEntries(
+    entries
+      .map(([key, item]): [string, T | null] => [key, read(item)])
+      .filter((entry): entry is [string, T] => entry[1] !== null)
+  );
 }
 
 function text(value: unknown): string | null {
@@ -189,7 +310,8 @@ function models(value: unknown): IRunModel[] {
     name: text(model.name) ?? 'model',
     class_name: text(model.class_name) ?? '',
     kept: model.kept !== false,
-    reason: text(model.reason)
+    reason: text(model.reason),
+    size: number(model.size)
   }));
 }
 

@@ -79,6 +79,30 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h` + (minutes > 0 ? ` ${minutes} min` : '');
 }
 
+/** A difference with its sign: `+0.021`, `−3`, `±0`. */
+export function formatChange(value: number, locale?: string): string {
+  if (value === 0) {
+    return '±0';
+  }
+  const short = Number(Math.abs(value).toPrecision(3));
+  return (value < 0 ? '−' : '+') + formatNumber(short, locale);
+}
+
+/** `812 B`, `34 kB`, `1.2 MB`: powers of a thousand. */
+export function formatSize(bytes: number): string {
+  if (bytes < 1000) {
+    return `${Math.round(bytes)} B`;
+  }
+  let size = bytes;
+  for (const unit of ['kB', 'MB', 'GB']) {
+    size /= 1000;
+    if (size < 999.5) {
+      return `${size < 10 ? Number(size.toPrecision(2)) : Math.round(size)} ${unit}`;
+    }
+  }
+  return `${Number((size / 1000).toPrecision(3))} TB`;
+}
+
 /** A parameter's value as text on one line, at most `most` characters. */
 export function formatValue(value: unknown, most = 60): string {
   if (typeof value === 'number') {

@@ -1,3 +1,4 @@
+import type { IComparison } from './compare';
 import type {
   IAliasChange,
   IDeployment,
@@ -20,6 +21,8 @@ export interface IApi {
   setAlias(path: string, name: string, alias: string, version: number): Promise<IAliasChange>;
   revertAlias(path: string, name: string, alias: string): Promise<IAliasChange>;
   run(path: string, runId: string): Promise<IRun>;
+  /** What differs between two runs of a project. */
+  compare(path: string, a: string, b: string): Promise<IComparison>;
   schedules(path: string): Promise<ISchedules>;
   deployments(path: string): Promise<IDeployment[]>;
   stopDeployment(path: string, id: string): Promise<void>;

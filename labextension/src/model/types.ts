@@ -33,6 +33,8 @@ export interface IRunModel {
   class_name: string;
   kept: boolean;
   reason: string | null;
+  /** Of its bytes; `null` where the card does not say. */
+  size: number | null;
 }
 
 /** Data of the event `https://jupyter-mlops.org/events/change/v1`. */

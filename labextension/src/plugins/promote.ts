@@ -7,10 +7,10 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { promoteIcon } from '../icons';
-import { pipelineName } from '../model/card';
 import type { ApiError } from '../model/errors';
 import { asApiError } from '../model/errors';
 import { shorten } from '../model/format';
+import { pipelineName } from '../model/names';
 import type { IPromoted } from '../model/promotion';
 import { differencesOf, finishJob, readPromotion, summarize } from '../model/promotion';
 import { CommandIDs, IMLops } from '../tokens';

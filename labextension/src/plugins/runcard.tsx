@@ -8,10 +8,12 @@ import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
 import type { ICard } from '../model/card';
-import { RUN_MIME, parseCard, registrable, suggestName } from '../model/card';
+import { RUN_MIME, parseCard, registrable } from '../model/card';
+import { suggestName } from '../model/names';
 import { CommandIDs, IMLops } from '../tokens';
-import type { ICardActions } from '../views/card';
 import { RunCardView } from '../views/card';
+import type { ICardActions } from '../views/cardactions';
+import { showComparison } from '../views/compare';
 import { askRegistration } from '../views/dialogs';
 import { Guard } from '../views/parts';
 
@@ -96,9 +98,21 @@ class RunCard extends ReactWidget implements IRenderMime.IRenderer {
           await this._mlops.get().project?.models.refresh();
         }
       },
+      compare: async other => {
+        const comparison = await this._mlops.api.compare(this._notebook, other, card.run_id);
+        await showComparison(comparison, this._trans);
+      },
+      promote:
+        card.notebook !== null && commands.hasCommand(CommandIDs.promote)
+          ? () => void commands.execute(CommandIDs.promote)
+          : null,
       // Notebook 7 has the panel too, but another front end may not.
       show: commands.hasCommand(CommandIDs.show)
-        ? (name, version) => void commands.execute(CommandIDs.show, { name, version })
+        ? (name, version) =>
+            void commands.execute(
+              CommandIDs.show,
+              name === undefined || version === undefined ? {} : { name, version }
+            )
         : null
     };
   }

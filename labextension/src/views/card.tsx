@@ -1,27 +1,28 @@
-import { Clipboard } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { checkIcon, copyIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { alertIcon, mlopsIcon } from '../icons';
-import type { CardPhase, ICard } from '../model/card';
-import { cardPhase, registrable } from '../model/card';
-import { formatDuration, formatNumber, formatValue } from '../model/format';
+import type { ICard, IDelta } from '../model/card';
+import { shownParams } from '../model/card';
+import {
+  formatChange,
+  formatDuration,
+  formatNumber,
+  formatSize,
+  formatValue
+} from '../model/format';
 import type { IRunState } from '../model/mlops';
 import type { Resource } from '../model/resource';
+import type { ICardActions } from './cardactions';
+import { CardActions, CardPhaseView } from './cardactions';
+import { CardDetails } from './carddetails';
 import { useStore } from './hooks';
-import { Chip, IconButton, TextButton } from './parts';
+import { Sparkline } from './lines';
 
 /** Values shown at once; the rest is behind a button. */
 const SHOWN = 8;
-
-/** What a card lets a person do. */
-export interface ICardActions {
-  /** Ask for a name and make a model version; rejects with an `ApiError`. */
-  register(): Promise<void>;
-  /** Show a version in the panel; `null` where there is no panel. */
-  show: ((name: string, version: number) => void) | null;
-}
+/** Models and warnings shown at once. */
+const LINES = 3;
 
 interface ICardProps {
   card: ICard;
@@ -32,10 +33,11 @@ interface ICardProps {
 
 /** The run card below a tracked cell. */
 export function RunCardView(props: ICardProps): JSX.Element {
-  const { card, trans } = props;
+  const { card, run, trans } = props;
+  const status = useStatus(card, run);
   return (
     <section
-      className={`jp-mlops-card jp-mlops-mod-${statusKind(card.status)}`}
+      className={`jp-mlops-card jp-mlops-mod-${statusKind(status)}`}
       aria-label={trans.__('Run %1', card.name)}
       data-run={card.run_id}
     >
@@ -44,8 +46,8 @@ export function RunCardView(props: ICardProps): JSX.Element {
         <span className="jp-mlops-card-name" title={card.run_id}>
           {card.name}
         </span>
-        <span className={`jp-mlops-card-status jp-mlops-mod-${statusKind(card.status)}`}>
-          {statusText(card, trans)}
+        <span className={`jp-mlops-card-status jp-mlops-mod-${statusKind(status)}`}>
+          {statusText(card, status, trans)}
         </span>
         {card.duration !== null && (
           <span className="jp-mlops-muted">{formatDuration(card.duration)}</span>
@@ -56,15 +58,151 @@ export function RunCardView(props: ICardProps): JSX.Element {
           </span>
         )}
         <span className="jp-mlops-spacer" />
-        {!card.dry_run && <Live {...props} />}
+        {!card.dry_run && !card.live && <CardPhaseView {...props} />}
       </div>
-      <Pairs label={trans.__('metrics')} values={card.metrics} trans={trans} strong />
-      <Pairs label={trans.__('parameters')} values={card.params} trans={trans} />
-      {card.models.map(model => (
-        <div key={model.name} className="jp-mlops-card-line">
+      <Metrics card={card} trans={trans} />
+      <Params card={card} trans={trans} />
+      <Models card={card} trans={trans} />
+      {card.error && (
+        <div className="jp-mlops-card-line jp-mlops-card-error">
+          <span className="jp-mlops-card-label">{trans.__('error')}</span>
+          <span className="jp-mlops-card-text">
+            {card.error.name}: {card.error.message}
+          </span>
+        </div>
+      )}
+      <Warnings card={card} trans={trans} />
+      {card.first && card.project && !card.dry_run && (
+        <div className="jp-mlops-card-line jp-mlops-muted">
+          <span className="jp-mlops-card-label">{trans.__('project')}</span>
+          <span className="jp-mlops-card-text">{card.project}</span>
+        </div>
+      )}
+      <CardDetails card={card} trans={trans}>
+        {!card.dry_run && !card.live && <CardActions {...props} />}
+      </CardDetails>
+    </section>
+  );
+}
+
+/**
+ * How the run is doing. A card whose cell was still running when it was drawn may be all that is
+ * left of a killed kernel: the server knows.
+ */
+function useStatus(card: ICard, run: Resource<IRunState>): string {
+  const { data } = useStore(run);
+  React.useEffect(() => {
+    if (!card.dry_run) {
+      void run.refresh();
+    }
+  }, [run, card.dry_run, card.live]);
+  return card.live ? (data?.run?.status ?? card.status) : card.status;
+}
+
+function Metrics(props: { card: ICard; trans: TranslationBundle }): JSX.Element | null {
+  const { card, trans } = props;
+  const { baseline, deltas, series } = card;
+  const compared = baseline !== null && Object.keys(card.metrics).some(name => name in deltas);
+  return (
+    <Pairs
+      label={trans.__('metrics')}
+      names={Object.keys(card.metrics)}
+      cut={card.cut.metrics}
+      trans={trans}
+      after={
+        compared && (
+          <span className="jp-mlops-muted jp-mlops-baseline" title={baseline.run_id ?? ''}>
+            {trans.__('against %1', baseline.label)}
+          </span>
+        )
+      }
+      render={name => {
+        const value = card.metrics[name];
+        const course = series[name];
+        return (
+          <>
+            <span
+              className="jp-mlops-pair-value jp-mlops-mod-strong"
+              title={`${name} = ${String(value)}`}
+            >
+              {typeof value === 'number' ? formatNumber(value) : formatValue(value)}
+            </span>
+            {deltas[name] && <Delta delta={deltas[name]} trans={trans} />}
+            {course && <Sparkline name={name} course={course} trans={trans} />}
+          </>
+        );
+      }}
+    />
+  );
+}
+
+/** A change: the arrow says which way, colour and tooltip whether that is good. */
+function Delta(props: { delta: IDelta; trans: TranslationBundle }): JSX.Element {
+  const { delta, trans } = props;
+  const before =
+    typeof delta.before === 'number' ? formatNumber(delta.before) : String(delta.before);
+  const change = formatChange(delta.change);
+  if (delta.better === null) {
+    return (
+      <span className="jp-mlops-delta" title={trans.__('it was %1', before)}>
+        {change}
+      </span>
+    );
+  }
+  const words = delta.better
+    ? trans.__('better; it was %1', before)
+    : trans.__('worse; it was %1', before);
+  return (
+    <span
+      className={`jp-mlops-delta jp-mlops-mod-${delta.better ? 'better' : 'worse'}`}
+      title={words}
+      role="img"
+      aria-label={`${change}, ${words}`}
+    >
+      {delta.change > 0 ? '▲' : '▼'} {change}
+    </span>
+  );
+}
+
+function Params(props: { card: ICard; trans: TranslationBundle }): JSX.Element | null {
+  const { card, trans } = props;
+  const values = shownParams(card);
+  return (
+    <Pairs
+      label={trans.__('parameters')}
+      names={Object.keys(values)}
+      cut={card.cut.params}
+      trans={trans}
+      render={name => (
+        <>
+          <span className="jp-mlops-pair-value" title={`${name} = ${String(values[name])}`}>
+            {formatValue(values[name])}
+          </span>
+          {name in card.changed && (
+            <span className="jp-mlops-muted">
+              {trans.__('(was %1)', formatValue(card.changed[name], 30))}
+            </span>
+          )}
+        </>
+      )}
+    />
+  );
+}
+
+function Models(props: { card: ICard; trans: TranslationBundle }): JSX.Element {
+  const { card, trans } = props;
+  const [all, setAll] = React.useState(false);
+  const rest = card.models.length - LINES;
+  return (
+    <>
+      {(all ? card.models : card.models.slice(0, LINES)).map((model, index) => (
+        <div key={`${index} ${model.name}`} className="jp-mlops-card-line">
           <span className="jp-mlops-card-label">{trans.__('model')}</span>
           <span className="jp-mlops-card-text">
             <code>{model.name}</code> {model.class_name}
+            {model.kept && model.size ? (
+              <span className="jp-mlops-muted"> {formatSize(model.size)}</span>
+            ) : null}
             {!model.kept && (
               <span className="jp-mlops-muted">
                 {' '}
@@ -74,172 +212,83 @@ export function RunCardView(props: ICardProps): JSX.Element {
           </span>
         </div>
       ))}
-      {card.error && (
-        <div className="jp-mlops-card-line jp-mlops-card-error">
-          <span className="jp-mlops-card-label">{trans.__('error')}</span>
-          <span className="jp-mlops-card-text">
-            {card.error.name}: {card.error.message}
-          </span>
+      {rest > 0 && (
+        <div className="jp-mlops-card-line">
+          <span className="jp-mlops-card-label" />
+          <More all={all} rest={rest} toggle={() => setAll(!all)} trans={trans} />
         </div>
       )}
-      {card.warnings.map((warning, index) => (
+    </>
+  );
+}
+
+function Warnings(props: { card: ICard; trans: TranslationBundle }): JSX.Element {
+  const { card, trans } = props;
+  const [all, setAll] = React.useState(false);
+  const rest = card.warnings.length - LINES;
+  return (
+    <>
+      {(all ? card.warnings : card.warnings.slice(0, LINES)).map((warning, index) => (
         <div key={index} className="jp-mlops-card-line jp-mlops-card-warning">
           <alertIcon.react tag="span" height="14px" width="14px" />
           <span className="jp-mlops-card-text">{warning}</span>
         </div>
       ))}
-      {card.first && card.project && !card.dry_run && (
-        <div className="jp-mlops-card-line jp-mlops-muted">
-          <span className="jp-mlops-card-label">{trans.__('project')}</span>
-          <span className="jp-mlops-card-text">{card.project}</span>
-        </div>
-      )}
-    </section>
+      {rest > 0 && <More all={all} rest={rest} toggle={() => setAll(!all)} trans={trans} />}
+    </>
   );
 }
 
-/** What the server knows by now, and the buttons that depend on it. */
-function Live(props: ICardProps): JSX.Element {
-  const { card, run, actions, trans } = props;
-  const { data, error } = useStore(run);
-  const [busy, setBusy] = React.useState(false);
-  const [problem, setProblem] = React.useState<string | null>(null);
-  const [copied, setCopied] = React.useState(false);
-  React.useEffect(() => void run.refresh(), [run]);
-  const missing = error?.reason === 'server_missing';
-  const phase: CardPhase = cardPhase(data);
-  const register = () => {
-    setBusy(true);
-    setProblem(null);
-    actions
-      .register()
-      .catch(cause => setProblem(cause instanceof Error ? cause.message : String(cause)))
-      .finally(() => setBusy(false));
-  };
-  const canRegister =
-    registrable(card).length > 0 && phase.kind !== 'registered' && phase.kind !== 'unknown';
-  const announced =
-    phase.kind === 'waiting' && card.register !== null && registrable(card).length > 0;
-  return (
-    <span className="jp-mlops-card-live">
-      {problem && (
-        <span className="jp-mlops-card-problem" role="alert" title={problem}>
-          {problem}
-        </span>
-      )}
-      <span className="jp-mlops-card-phase" role="status">
-        {phase.kind === 'registered' &&
-          phase.versions.map(({ name, version }) => (
-            <VersionChip
-              key={`${name}@${version}`}
-              name={name}
-              version={version}
-              show={actions.show}
-              trans={trans}
-            />
-          ))}
-        {phase.kind === 'waiting' && (
-          <span
-            className="jp-mlops-muted"
-            title={trans.__('The run is safe in the journal and goes to the tracking store next.')}
-          >
-            {announced
-              ? trans.__('registering %1…', card.register)
-              : trans.__('waiting for delivery')}
-          </span>
-        )}
-        {phase.kind === 'unknown' && (
-          <span
-            className="jp-mlops-muted"
-            title={trans.__('The notebook’s project has no such run: it was made elsewhere.')}
-          >
-            {trans.__('not in this project')}
-          </span>
-        )}
-        {phase.kind === 'delivered' && <span className="jp-mlops-muted">{trans.__('stored')}</span>}
-      </span>
-      {canRegister && !announced && (
-        <TextButton
-          className="jp-mlops-register"
-          label={busy ? trans.__('Registering…') : trans.__('Register…')}
-          title={
-            missing
-              ? trans.__('The server extension of jupyter_mlops is not running')
-              : trans.__('Make a model version of this run')
-          }
-          disabled={busy || missing}
-          onClick={register}
-        />
-      )}
-      <IconButton
-        icon={copied ? checkIcon : copyIcon}
-        className="jp-mlops-copy-run"
-        label={copied ? trans.__('Copied') : trans.__('Copy run id')}
-        onClick={() => {
-          Clipboard.copyToSystem(card.run_id);
-          setCopied(true);
-          setTimeout(() => setCopied(false), 1500);
-        }}
-      />
-    </span>
-  );
-}
-
-function VersionChip(props: {
-  name: string;
-  version: number;
-  show: ICardActions['show'];
+function More(props: {
+  all: boolean;
+  rest: number;
+  toggle: () => void;
   trans: TranslationBundle;
 }): JSX.Element {
-  const { name, version, show, trans } = props;
-  const label = `${name} v${version}`;
-  if (show === null) {
-    return (
-      <Chip kind="champion">
-        <span className="jp-mlops-registered">{label}</span>
-      </Chip>
-    );
-  }
+  const { all, rest, toggle, trans } = props;
   return (
-    <TextButton
-      className="jp-mlops-registered"
-      label={label}
-      title={trans.__('Show in the panel')}
-      onClick={() => show(name, version)}
-    />
+    <button type="button" className="jp-mlops-more" aria-expanded={all} onClick={toggle}>
+      {all ? trans.__('fewer') : trans.__('%1 more', rest)}
+    </button>
   );
 }
 
+/** Names with what is known of each, on as many lines as they need. */
 function Pairs(props: {
   label: string;
-  values: Record<string, unknown>;
+  names: string[];
+  /** How many the card does not hold. */
+  cut?: number;
+  render: (name: string) => React.ReactNode;
+  after?: React.ReactNode;
   trans: TranslationBundle;
-  strong?: boolean;
 }): JSX.Element | null {
-  const { trans } = props;
+  const { names, render, trans } = props;
   const [all, setAll] = React.useState(false);
-  const entries = Object.entries(props.values);
-  if (entries.length === 0) {
+  if (names.length === 0) {
     return null;
   }
-  const shown = all ? entries : entries.slice(0, SHOWN);
   return (
     <div className="jp-mlops-card-line">
       <span className="jp-mlops-card-label">{props.label}</span>
       <span className="jp-mlops-card-pairs">
-        {shown.map(([name, value]) => (
-          <span key={name} className="jp-mlops-pair" title={`${name} = ${String(value)}`}>
-            <span className="jp-mlops-pair-name">{name}</span>
-            <span className={`jp-mlops-pair-value ${props.strong ? 'jp-mlops-mod-strong' : ''}`}>
-              {typeof value === 'number' && props.strong ? formatNumber(value) : formatValue(value)}
+        {(all ? names : names.slice(0, SHOWN)).map(name => (
+          <span key={name} className="jp-mlops-pair">
+            <span className="jp-mlops-pair-name" title={name}>
+              {name}
             </span>
+            {render(name)}
           </span>
         ))}
-        {entries.length > SHOWN && (
-          <button type="button" className="jp-mlops-more" onClick={() => setAll(!all)}>
-            {all ? trans.__('fewer') : trans.__('%1 more', entries.length - SHOWN)}
-          </button>
+        {names.length > SHOWN && (
+          <More all={all} rest={names.length - SHOWN} toggle={() => setAll(!all)} trans={trans} />
         )}
+        {props.cut && (
+          <span className="jp-mlops-muted">
+            {trans.__('and %1 that the card does not hold', props.cut)}
+          </span>
+        )}
+        {props.after}
       </span>
     </div>
   );
@@ -256,11 +305,11 @@ function statusKind(status: string): 'good' | 'bad' | 'busy' {
   }
 }
 
-function statusText(card: ICard, trans: TranslationBundle): string {
+function statusText(card: ICard, status: string, trans: TranslationBundle): string {
   if (card.dry_run) {
     return trans.__('dry run: nothing recorded');
   }
-  switch (card.status) {
+  switch (status) {
     case 'FINISHED':
       return trans.__('finished');
     case 'FAILED':
@@ -270,6 +319,6 @@ function statusText(card: ICard, trans: TranslationBundle): string {
     case 'RUNNING':
       return trans.__('running');
     default:
-      return card.status.toLowerCase();
+      return status.toLowerCase();
   }
 }

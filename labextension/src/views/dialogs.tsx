@@ -6,7 +6,7 @@ import { flushSync } from 'react-dom';
 import type { Root } from 'react-dom/client';
 import { createRoot } from 'react-dom/client';
 
-import { aliasProblem, isPipelineName, nameProblem } from '../model/card';
+import { aliasProblem, isPipelineName, nameProblem } from '../model/names';
 import type { IDifference } from '../model/promotion';
 import type { IGate, IRegisteredModel, IRunModel } from '../model/types';
 

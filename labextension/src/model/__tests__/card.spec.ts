@@ -1,13 +1,5 @@
-import {
-  aliasProblem,
-  cardPhase,
-  isPipelineName,
-  nameProblem,
-  parseCard,
-  pipelineName,
-  registrable,
-  suggestName
-} from '../card';
+import { cardPhase, mlflowPage, parseCard, registrable, shownParams } from '../card';
+import { aliasProblem, isPipelineName, nameProblem, pipelineName, suggestName } from '../names';
 import { ulidTime } from '../ulid';
 import { model, run, version } from './samples';
 
@@ -48,7 +40,8 @@ describe('parseCard', () => {
       name: 'big',
       class_name: 'Huge',
       kept: false,
-      reason: 'too large'
+      reason: 'too large',
+      size: null
     });
   });
 
@@ -70,11 +63,134 @@ describe('parseCard', () => {
       name: 'r',
       params: {},
       metrics: {},
-      models: [{ name: 'model', class_name: '', kept: true, reason: null }],
+      models: [{ name: 'model', class_name: '', kept: true, reason: null, size: null }],
       warnings: [],
       error: null,
       duration: null
     });
+  });
+});
+
+const full = {
+  ...whole,
+  baseline: { label: 'champion churn@3', kind: 'champion', run_id: 'r0' },
+  deltas: {
+    accuracy: { before: 0.8, change: 0.1, better: true },
+    odd: { before: 'NaN', change: 1, better: 'yes' },
+    wrong: { change: 'much' },
+    none: null
+  },
+  params: { depth: 3 },
+  hyperparameters: { model__a: 2, model__b: [1] },
+  changed: { depth: '4', model__a: '1' },
+  series: {
+    accuracy: {
+      count: 900,
+      points: [[0, 0.1], [9, 0.9], [1, NaN], ['a', 1], [1]]
+    },
+    broken: { points: 3 }
+  },
+  inputs: [
+    { name: 'df', kind: 'frame', rows: 12, columns: 3, size: 9, digest: 'ab', source: 'a.csv' },
+    'x'
+  ],
+  files: [
+    { name: 'f.png', kind: 'figure', size: 3, kept: true },
+    { kept: 1, reason: 'large' }
+  ],
+  bytes_kept: 1234,
+  environment: { python: '3.11.2', platform: 'Linux', packages: 212 },
+  git: { commit: '0123456789', branch: 'main', dirty: true },
+  modules: 2,
+  seeds: { numpy: 7 },
+  resources: { wall_seconds: 1.5, bad: 'x' },
+  left_out: { big: 'too large', odd: 3 },
+  mlflow: { uri: 'https://mlflow.example/', run: 'abc' },
+  cut: { inputs: 3 }
+};
+
+describe('what a card says beyond its values', () => {
+  const read = parseCard(full)!;
+
+  it('is read', () => {
+    expect(read).toMatchObject({
+      live: false,
+      baseline: { label: 'champion churn@3', run_id: 'r0' },
+      deltas: {
+        accuracy: { before: 0.8, change: 0.1, better: true },
+        odd: { before: 'NaN', change: 1, better: null }
+      },
+      bytes_kept: 1234,
+      environment: { python: '3.11.2', platform: 'Linux', packages: 212 },
+      git: { commit: '0123456789', branch: 'main', dirty: true },
+      modules: 2,
+      seeds: { numpy: 7 },
+      mlflow: { uri: 'https://mlflow.example/', command: null, run: 'abc' },
+      cut: { inputs: 3 }
+    });
+    expect(Object.keys(read.deltas)).toEqual(['accuracy', 'odd']);
+    expect(read.series).toEqual({
+      accuracy: {
+        count: 900,
+        points: [
+          [0, 0.1],
+          [9, 0.9]
+        ]
+      }
+    });
+    expect(read.inputs).toEqual([
+      {
+        name: 'df',
+        kind: 'frame',
+        rows: 12,
+        columns: 3,
+        size: 9,
+        digest: 'ab',
+        source: 'a.csv',
+        reason: null
+      }
+    ]);
+    expect(read.files.map(({ name, kept }) => [name, kept])).toEqual([
+      ['f.png', true],
+      ['file', false]
+    ]);
+    expect(read.resources).toEqual({ wall_seconds: 1.5 });
+    expect(read.left_out).toEqual({ big: 'too large' });
+  });
+
+  it('may all be missing, as in a card of an earlier version', () => {
+    expect(card).toMatchObject({
+      live: false,
+      baseline: null,
+      deltas: {},
+      series: {},
+      inputs: [],
+      files: [],
+      bytes_kept: null,
+      environment: null,
+      git: null,
+      mlflow: null,
+      cut: {}
+    });
+  });
+
+  it('always shows the hyperparameters that are others than before', () => {
+    expect(shownParams(read)).toEqual({ depth: 3, model__a: 2 });
+  });
+
+  it.each([
+    ['https://h/x', 'https://h/x'],
+    ['HTTP://h', 'HTTP://h'],
+    ['javascript:alert(1)', null],
+    ['data:text/html,x', null],
+    ['https://h/ onclick', null],
+    [3, null]
+  ])('links to %p as %p', (uri, address) => {
+    expect(parseCard({ ...full, mlflow: { uri } })!.mlflow!.uri).toBe(address);
+  });
+
+  it('finds a run in MLflow’s pages', () => {
+    expect(mlflowPage('https://h/x/', 'a/b')).toBe('https://h/x/#/runs/a%2Fb');
   });
 });
 

@@ -1,7 +1,9 @@
 import {
   formatAge,
+  formatChange,
   formatDuration,
   formatNumber,
+  formatSize,
   formatTime,
   formatValue,
   shorten
@@ -103,5 +105,31 @@ describe('shorten', () => {
     expect(shorten('abc', 3)).toBe('abc');
     expect(shorten('abcd', 3)).toBe('ab…');
     expect([...shorten('😀😀😀😀', 3)]).toEqual(['😀', '😀', '…']);
+  });
+});
+
+describe('formatChange', () => {
+  it.each([
+    [0, '±0'],
+    [0.02134, '+0.0213'],
+    [-0.04, '−0.04'],
+    [-1234.5, '−1,230'],
+    [1.5e-7, '+1.5e-7']
+  ])('%p is %p', (value, text) => {
+    expect(formatChange(value, 'en')).toBe(text);
+  });
+});
+
+describe('formatSize', () => {
+  it.each([
+    [0, '0 B'],
+    [999, '999 B'],
+    [1000, '1 kB'],
+    [34_200, '34 kB'],
+    [999_600, '1 MB'],
+    [1_250_000, '1.3 MB'],
+    [2.5e13, '25 TB']
+  ])('%p is %p', (bytes, text) => {
+    expect(formatSize(bytes)).toBe(text);
   });
 });

@@ -1,3 +1,4 @@
+import { readComparison } from '../compare';
 import type { IApi } from '../port';
 import type { IModelVersion, IRegisteredModel, IRun, IStatus } from '../types';
 
@@ -98,6 +99,9 @@ export class RecordingApi implements IApi {
     undo: null
   }));
   run = this._method('run', async (_, id) => run(id));
+  compare = this._method('compare', async (_, a, b) =>
+    readComparison({ a: { run_id: a }, b: { run_id: b }, same: true })
+  );
   schedules = this._method('schedules', async () => ({ schedules: [], agent_running: true }));
   deployments = this._method('deployments', async () => []);
   stopDeployment = this._method('stopDeployment', async () => undefined);

@@ -18,6 +18,7 @@ __all__ = ["lock_text", "public_address"]
 
 _VARIABLE = re.compile(r"\$\{[A-Za-z0-9_-]+\}(?::\$\{[A-Za-z0-9_-]+\})?")
 _SIGNED = re.compile(r"(?:^|[-_])(?:sig|signature|token|credential|auth|key|se|sp|sv)$", re.I)
+_HOST = re.compile(r"[\w.\[\]:-]*", re.ASCII)
 _COMMIT = re.compile(r"[0-9A-Za-z._/-]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -60,6 +61,8 @@ def public_address(url: str) -> str | None:
     except ValueError:
         return None
     if not parts.scheme or not (host or parts.scheme == "file") or not url.isprintable():
+        return None
+    if not _HOST.fullmatch(host):
         return None
     if (user == "git" and "ssh" in parts.scheme) or _VARIABLE.fullmatch(user):
         host = f"{user}@{host}"

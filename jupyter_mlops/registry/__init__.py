@@ -2,7 +2,7 @@
 
 from .aliases import AliasChange, alias_moves, revert_alias, set_alias
 from .gates import evaluate_gates
-from .load import load_code, load_model, model_folder
+from .load import load_code, load_folder, load_model, model_folder
 from .versions import get_version, list_models, register_run, remove_version
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "get_version",
     "list_models",
     "load_code",
+    "load_folder",
     "load_model",
     "model_folder",
     "register_run",

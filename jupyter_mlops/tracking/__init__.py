@@ -4,6 +4,7 @@ from .delivery import deliver
 from .details import RunDetails, read_run_file, run_details
 from .display import compare_display, compare_runs, why_display
 from .export import export_run
+from .loaded import Run, load_run
 from .page import document as sections_page
 from .page import text as sections_text
 from .queries import find_run, list_runs
@@ -25,6 +26,7 @@ from .why import explain
 
 __all__ = [
     "DeliveryReport",
+    "Run",
     "RunChange",
     "RunDetails",
     "Section",
@@ -43,6 +45,7 @@ __all__ = [
     "find_run",
     "give_consent",
     "list_runs",
+    "load_run",
     "note_run",
     "open_backend",
     "read_run_file",

@@ -10,7 +10,7 @@ from typing import Any
 from ..model.events import InputRecord, RunRecord
 from ..model.registry import lower_is_better
 from .details import RunDetails
-from .patches import between, unified
+from .patches import ReadFile, between, unified
 
 __all__ = [
     "CodeDifference",
@@ -164,8 +164,8 @@ class Comparison:
         return asdict(self) | {"same": self.same}
 
 
-def compare(a: RunDetails, b: RunDetails) -> Comparison:
-    """Compare two runs.
+def compare(a: RunDetails, b: RunDetails, read: ReadFile | None = None) -> Comparison:
+    """Compare two runs; ``read`` gives the content of files that a record does not hold itself.
 
     Values of a run that MLflow alone knows are text: such a pair is compared as text.  A value that
     is not a number equals itself.
@@ -183,7 +183,7 @@ def compare(a: RunDetails, b: RunDetails) -> Comparison:
             _without(second.hyperparameters, second.params),
             typed=typed,
         ),
-        code=_code(a, b),
+        code=_code(a, b, read),
         inputs=inputs,
         same_inputs=same,
         packages=_packages(a, b),
@@ -289,7 +289,7 @@ def _classes(record: RunRecord) -> dict[str, str]:
     return {model.name: model.class_name for model in record.models}
 
 
-def _code(a: RunDetails, b: RunDetails) -> CodeDifference:
+def _code(a: RunDetails, b: RunDetails, read: ReadFile | None) -> CodeDifference:
     first, second = a.record, b.record
     source = ""
     if first.source is not None and second.source is not None:
@@ -300,7 +300,7 @@ def _code(a: RunDetails, b: RunDetails) -> CodeDifference:
         if first.modules.get(name) == second.modules.get(name):
             continue
         only = "a" if name not in second.modules else "b" if name not in first.modules else None
-        modules.append(ModuleDifference(name, only, None if only else between(a, b, name)))
+        modules.append(ModuleDifference(name, only, None if only else between(a, b, name, read)))
     return CodeDifference(source, git, tuple(modules))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,20 +15,18 @@ from ..model.events import (
     EnvironmentRecord,
     FileRecord,
     ModelRecord,
-    RunAmended,
-    RunProgress,
     RunRecord,
     RunStarted,
 )
 from ..model.registry import RunSummary
 from ..project import Project
+from .amending import amended, killed_run
 from .queries import find_run
 from .target import open_backend
 
 __all__ = [
     "RUN_FILE",
     "RunDetails",
-    "amended",
     "details_of",
     "journal_details",
     "read_run_file",
@@ -131,27 +128,10 @@ def journal_details(
         if started is None:
             return None
         record = _unfinished(started, summary, file)
-    record = amended(record, file.amendments)
+    else:
+        record = amended(record, file.amendments)
     environment = None if record.environment is None else file.environments.get(record.environment)
     return RunDetails(summary, record, environment, "journal", tags=dict(record.tags))
-
-
-def amended(record: RunRecord, amendments: Iterable[RunAmended]) -> RunRecord:
-    """The record with what became known later; amendments of other runs change nothing."""
-    for amendment in amendments:
-        if amendment.run_id != record.run_id:
-            continue
-        known = {(item.name, item.source): item for item in record.inputs}
-        known.update({(item.name, item.source): item for item in amendment.inputs})
-        files = {item.name: item for item in record.files}
-        files.update({item.name: item for item in amendment.files})
-        record = replace(
-            record,
-            inputs=tuple(known.values()),
-            files=tuple(files.values()),
-            tags={**record.tags, **amendment.tags},
-        )
-    return record
 
 
 def read_run_file(
@@ -184,32 +164,11 @@ def read_run_file(
 
 
 def _unfinished(started: RunStarted, summary: RunSummary, file: SessionFile) -> RunRecord:
-    """The record of a run that has no end, with what it had logged."""
-    series: dict[str, list[list[float]]] = {}
-    params: dict[str, Any] = {}
-    for item in file.records:
-        if isinstance(item, RunProgress) and item.run_id == started.run_id:
-            params.update(item.params)
-            for name, *point in item.points:
-                series.setdefault(str(name), []).append(list(point))
-    last = {name: float(points[-1][1]) for name, points in series.items() if len(points[-1]) > 1}
-    return RunRecord(
-        run_id=started.run_id,
-        session=started.session,
-        name=started.name,
-        status=summary.status,
-        started=started.started,
-        ended=summary.ended if summary.ended is not None else started.started,
-        kind=started.kind,
-        experiment=started.experiment,
-        notebook=started.notebook,
-        pipeline=started.pipeline,
-        parent=started.parent,
-        tags=started.tags,
-        params=params,
-        metrics=last,
-        series=series,
-    )
+    """The record of a run that has no end (yet), with what it had logged."""
+    record = killed_run(started, file)
+    if summary.status == "RUNNING":
+        return replace(record, status=summary.status, error=None)
+    return record
 
 
 def _artifact_details(project: Project, summary: RunSummary) -> RunDetails | None:

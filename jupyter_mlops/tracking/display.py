@@ -10,9 +10,10 @@ from typing import Any
 
 from ..config import Config, load_config
 from ..errors import UsageError
+from ..model.events import FileRecord
 from ..project import Project, open_project
 from .comparison import Comparison, compare
-from .details import run_details
+from .details import RunDetails, read_run_file, run_details
 from .page import html, text
 from .sections import comparison_sections, explanation_sections
 from .why import explain
@@ -24,9 +25,12 @@ def compare_runs(
     project: Project, config: Config, a: str, b: str, *, ask: bool = True
 ) -> Comparison:
     """Compare two runs by what names them; raises what ``run_details`` raises."""
-    return compare(
-        run_details(project, config, a, ask=ask), run_details(project, config, b, ask=ask)
-    )
+    first, second = (run_details(project, config, text, ask=ask) for text in (a, b))
+
+    def read(details: RunDetails, item: FileRecord) -> bytes:
+        return read_run_file(project, config, details, item, ask=ask)
+
+    return compare(first, second, read)
 
 
 def compare_display(

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable
 
+from ..errors import MlopsError
+from ..model.events import FileRecord
 from .details import RunDetails
 
-__all__ = ["between", "reversed_patch", "split_patch", "unified"]
+__all__ = ["ReadFile", "between", "reversed_patch", "split_patch", "unified"]
+
+ReadFile = Callable[[RunDetails, FileRecord], bytes]
 
 _OLD = re.compile(r"--- (?:a/)?(.*?)(?:\t.*)?")
 _NEW = re.compile(r"\+\+\+ (?:b/)?(.*?)(?:\t.*)?")
@@ -59,33 +64,48 @@ def reversed_patch(hunks: str) -> str:
     return "\n".join(turned)
 
 
-def between(a: RunDetails, b: RunDetails, name: str) -> str | None:
+def between(a: RunDetails, b: RunDetails, name: str, read: ReadFile | None = None) -> str | None:
     """The diff of an imported file from one run to another, as far as it is known.
 
     Both kept what they changed against a commit.  Where that is the same one, a run that changed
     nothing has the commit's file, and the other's diff is the difference; where both changed it,
     their two diffs are compared.  ``None`` where the commits differ or a diff was not kept whole.
+    ``read`` gives the content of a run's file that its record does not hold itself.
     """
     if a.record.git_commit is None or a.record.git_commit != b.record.git_commit:
         return None
-    first, second = _changes(a), _changes(b)
+    first, second = _changes(a, read), _changes(b, read)
     if first is None or second is None:
         return None
-    one, other = first.get(name), second.get(name)
+    one, other = _of_file(first, name), _of_file(second, name)
     if one is None:
-        return other
+        return other  # None where neither diff names it: then it is not in git
     if other is None:
         return reversed_patch(one)
     return unified(one, other, f"{name} changed in {a.name}", f"{name} changed in {b.name}")
 
 
-def _changes(details: RunDetails) -> dict[str, str] | None:
+def _changes(details: RunDetails, read: ReadFile | None) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for item in details.files("code"):
-        if item.text is None or item.reason is not None:
+        text = item.text
+        if item.reason is not None or (text is None and read is None):
             return None
-        found.update(split_patch(item.text))
+        if text is None and read is not None:
+            try:
+                text = read(details, item).decode("utf-8", "replace")
+            except MlopsError:
+                return None
+        found.update(split_patch(text or ""))
     return found
+
+
+def _of_file(changes: dict[str, str], name: str) -> str | None:
+    """A project may lie below the top of its repository, whose paths git's diffs have."""
+    if name in changes:
+        return changes[name]
+    longer = [path for path in changes if path.endswith(f"/{name}")]
+    return changes[longer[0]] if len(longer) == 1 else None
 
 
 def _hunk_end(lines: list[str], start: int, hunk: re.Match[str]) -> int:

@@ -14,8 +14,7 @@ from ..journal import read_session
 from ..model.registry import RunSummary, key_metric, lower_is_better
 from ..project import Project
 from .comparison import Comparison, RunLabel, compare
-from .details import RunDetails, run_details
-from .details import details_of as _details_of
+from .details import RunDetails, details_of, read_run_file, run_details
 from .queries import list_runs
 from .reasons import Reason, nothing_differs, reasons
 
@@ -84,8 +83,10 @@ def explain(
     best = (min if lower else max)(
         ranked, key=lambda p: (p.metrics[wanted], -p.started if lower else p.started)
     )
-    found = _details_of(project, config, best, ask=ask)
-    comparison = compare(found, run)
+    found = details_of(project, config, best, ask=ask)
+    comparison = compare(
+        found, run, lambda details, item: read_run_file(project, config, details, item, ask=ask)
+    )
     why = tuple(reasons(comparison, found, run))
     unknown = comparison.unknown
     if not found.record.inputs and not run.record.inputs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jupyter_mlops.model.events import (
@@ -100,7 +100,7 @@ def pair(project: Project, **changes: Any) -> Pair:
         ),
         files=(
             FileRecord("output.txt", text="epoch 1\n" + HOSTILE, size=40, kind="output"),
-            session.file("figures/fit.png", PNG),
+            replace(session.file("figures/fit.png", PNG), kind="figure"),
         ),
     )  # fmt: skip
     newer = environment(session, sklearn="1.6.1", python="3.11.9")

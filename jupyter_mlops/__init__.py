@@ -9,9 +9,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .capture.api import track
+    from .model.secret import Secret
     from .registry import load_model
+    from .tracking import load_run
 
-__all__ = ["__version__", "load_ipython_extension", "load_model", "unload_ipython_extension"]
+__all__ = [
+    "Secret",
+    "__version__",
+    "load_ipython_extension",
+    "load_model",
+    "load_run",
+    "track",
+    "unload_ipython_extension",
+]
+
+# What is loaded on use: name -> the module that has it.
+_ON_USE = {
+    "Secret": "model.secret",
+    "load_model": "registry",
+    "load_run": "tracking",
+    "track": "capture.api",
+}
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -39,10 +58,10 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "load_model":
-        from .registry import load_model
+    if name in _ON_USE:
+        from importlib import import_module
 
-        return load_model
+        return getattr(import_module(f".{_ON_USE[name]}", __name__), name)
     if name == "__version__":
         from ._version import version
 

@@ -13,6 +13,7 @@ from html import escape
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from .capture.hosts import set_host
 from .capture.options import OPTIONS
 from .capture.recorder import Recorder
 from .capture.warner import describe
@@ -21,12 +22,15 @@ __all__ = ["NAMES", "VERBS", "Magics", "load", "unload"]
 
 NAMES = ("%%track", "%track", "%runs", "%promote", "%mlops")
 _loaded: WeakKeyDictionary[Any, Magics] = WeakKeyDictionary()
+_TRACK_WORDS = ("on", "off", "last")
 _PROMOTE_VALUES = ("--name", "--run")
 # The command line's verbs, for completion: a test holds them equal.
 VERBS = (
-    "promote", "run", "runs", "models", "pipelines", "schedule", "deploy", "deployments", "agent",
-    "status", "sync", "consent",
+    "promote", "run", "runs", "compare", "why", "models", "pipelines", "schedule", "deploy",
+    "deployments", "agent", "status", "sync", "consent", "adopt",
 )  # fmt: skip
+# Verbs that show more than text in a notebook.
+_SHOWN = ("compare", "why")
 
 
 def load(shell: Any) -> None:
@@ -70,6 +74,7 @@ class Magics:
             self.shell.register_magic_function(function, kind, name)
             self._registered.append((kind, name))
         self.recorder.start(transform=("cell", "track") in self._registered)
+        set_host(self.recorder.tracker)
         _Completion(self.shell).register()
         if taken:
             text = f"{', '.join(taken)} belongs to another extension and was not replaced"
@@ -79,6 +84,7 @@ class Magics:
 
     def unregister(self) -> None:
         """Remove magics, hooks and completion."""
+        set_host(None)
         self.recorder.stop()
         _Completion(self.shell).unregister()
         for kind, name in self._registered:
@@ -94,19 +100,30 @@ class Magics:
     def track(self, line: str, cell: str | None = None) -> None:
         """Record this cell as a run: its parameters, metrics and fitted models.
 
-        ``%%track [--register NAME] [--experiment E] [--name N] [--tag K=V]... [--no-models]
-        [--dry-run]``
+        ``%%track [--register NAME] [--experiment E] [--name N] [--param NAME]...
+        [--metric EXPR]... [--tag K=V]... [--no-models] [--allow-pickle] [--dry-run]``
 
         --register NAME  make a version of the registered model NAME from this cell's model
         --experiment E   MLflow experiment of the run; the default is the project's name
         --name N         name of the run
+        --param NAME     record this variable as a parameter; may be given several times
+        --metric EXPR    record the value of EXPR, or NAME=EXPR, after the cell; several times
         --tag K=V        a tag of the run; may be given several times
         --no-models      do not keep the fitted models
+        --allow-pickle   keep models that only a pickle can hold: loading one runs its code
         --dry-run        show what would be recorded, and record nothing
 
-        Parameters are literal assignments, metrics the numbers that the cell computes.  The cell
-        runs exactly as without the line.  The cell tag ``track`` means the same as a plain
-        ``%%track``.  ``%track`` (one %) shows what is recorded in this session.
+        Parameters are literal assignments and what fitted models say of themselves; metrics are
+        the numbers that the cell computes, dictionaries of numbers, its last expression, and what
+        ``track.log(loss=0.3, step=7)`` says (``from jupyter_mlops import track``).  The cell runs
+        exactly as without the line.  The cell tag ``track`` means the same as a plain ``%%track``;
+        the tag ``private`` keeps a cell's source and output from being recorded.
+
+        With one %:
+
+        ``%track``           shows what is recorded in this session
+        ``%track on``, ``off``  make every cell that fits a model a run, or no longer
+        ``%track last [N]``  make runs of the last N cells (1 unless told otherwise)
         """
         if cell is not None:
             # Reached only by a call of the magic: in a cell the transformer comes first.
@@ -114,9 +131,34 @@ class Magics:
             if cell.strip():
                 self.shell.run_cell(cell)
             return
-        if line.strip():
-            self.recorder.warn(f"%track takes no options, {line.strip()!r} was ignored")
+        words = line.split()
+        if words in (["on"], ["off"]):
+            self.recorder.auto = words == ["on"]
+            meaning = "is recorded as a run" if self.recorder.auto else "needs its own %%track"
+            undo = "off" if self.recorder.auto else "on"
+            print(f"From now on every cell that fits a model {meaning} (undo: %track {undo}).")
+            return
+        if words[:1] == ["last"] and len(words) < 3 and all(w.isdecimal() for w in words[1:]):
+            self._track_last(int(words[1]) if words[1:] else 1)
+            return
+        if words:
+            self.recorder.warn(
+                f"%track takes on, off or last [N], not {line.strip()!r}; options belong to %%track"
+            )
+            return
         print(self._state())
+
+    def _track_last(self, count: int) -> None:
+        from .capture.afterwards import track_last
+
+        try:
+            runs = track_last(self.recorder.tracker, count)
+        except Exception as error:
+            self.recorder.warn(f"the cells were not recorded: {describe(error)}")
+            return
+        if len(runs) < count:
+            found = f"only {len(runs)} of {count}" if runs else "none"
+            print(f"Cells that can become a run: {found} (tracked ones are runs already).")
 
     def runs(self, line: str) -> None:
         """List the project's newest runs.
@@ -161,7 +203,22 @@ class Magics:
 
         ``%mlops --help`` lists the verbs.
         """
-        self._command(_split(line) or ["--help"])
+        words = _split(line) or ["--help"]
+        if words[0] in _SHOWN and not any(word.startswith("-") for word in words[1:]):
+            self._show(words)
+        else:
+            self._command(words)
+
+    def _show(self, words: list[str]) -> None:
+        """Show a verb's result as the notebook can: it is read from the journal, without MLflow."""
+        try:
+            from .tracking.notebook import display
+
+            data = display(self._project(), words)
+        except Exception as error:
+            self.recorder.warn(f"%mlops {' '.join(words)}: {describe(error)}")
+            return
+        self.shell.display_pub.publish(data=data, metadata={})
 
     def _command(self, words: list[str]) -> None:
         from .capture.child import run_verb
@@ -190,6 +247,8 @@ class Magics:
         lines = [
             "Put %%track at the top of a cell to record it as a run. %%track? shows the options."
         ]
+        if self.recorder.auto:
+            lines.append("Every cell that fits a model is recorded, too (%track off).")
         if session is None:
             lines.append(
                 f"No run in this session yet; {len(self.recorder.history)} cells are remembered."
@@ -221,7 +280,7 @@ class Magics:
 class _Completion:
     """Completes verbs after ``%mlops`` and options after ``%%track`` and ``%promote``."""
 
-    _KEYS = ("%mlops", "%%track", "%promote")
+    _KEYS = ("%mlops", "%%track", "%track", "%promote")
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
@@ -244,6 +303,8 @@ def complete(_shell: Any, event: Any) -> list[str]:
     first = words[0] if words else ""
     if first == "%%track":
         return list(OPTIONS)
+    if first == "%track":
+        return list(_TRACK_WORDS)
     if first == "%promote":
         return list(_PROMOTE_VALUES)
     return list(VERBS) if len(words) < 2 or (len(words) == 2 and event.symbol) else []

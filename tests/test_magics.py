@@ -149,7 +149,10 @@ def test_the_state_of_tracking(shell: Shell) -> None:
     assert shell.session.session in later
     assert "mine" in later
     assert "1 runs not yet delivered" in later
-    assert "ignored" in shell.run("%track on").stderr
+    assert "options belong to %%track" in shell.run("%track --name x").stderr
+    assert "(undo: %track off)" in shell.run("%track on").stdout
+    assert "%track off" in shell.run("%track").stdout
+    assert "needs its own %%track" in shell.run("%track off").stdout
 
 
 def test_the_newest_runs(shell: Shell) -> None:

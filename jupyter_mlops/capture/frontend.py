@@ -29,7 +29,7 @@ def cell_id(info: Any, shell: Any) -> str | None:
     return None
 
 
-def is_tagged(info: Any, shell: Any, finder: NotebookFinder, tag: str = TAG) -> bool:
+def is_tagged(info: Any, shell: Any, finder: NotebookFinder | None, tag: str = TAG) -> bool:
     """Whether the cell bears a tag; ``track`` unless told otherwise."""
     metadata = _metadata(info, shell)
     nested = metadata.get("metadata")
@@ -39,7 +39,7 @@ def is_tagged(info: Any, shell: Any, finder: NotebookFinder, tag: str = TAG) -> 
             return tag in tags
     if "cellId" in metadata or getattr(shell, "kernel", None) is None:
         return False  # A front end that sends metadata has sent all there is.
-    notebook = finder.find()
+    notebook = finder.find() if finder is not None else None
     if notebook is None or not notebook.headless or not notebook.exists:
         return False
     try:

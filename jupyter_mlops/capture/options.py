@@ -8,13 +8,13 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import UsageError
 
-__all__ = ["OPTIONS", "TrackOptions", "parse_options"]
+__all__ = ["OPTIONS", "TrackOptions", "parse_options", "parse_tags"]
 
 # option -> (placeholder of its value, or None; one line of help)
 OPTIONS: dict[str, tuple[str | None, str]] = {
@@ -83,6 +83,17 @@ def parse_options(line: str) -> tuple[TrackOptions, tuple[str, ...]]:
         warnings.append("%%track --no-models: --register needs the model; recorded without it")
         options = replace(options, models=True)
     return options, tuple(warnings)
+
+
+def parse_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags as text; raises ``UsageError`` that names a key MLflow does not take."""
+    for key in tags:
+        if not isinstance(key, str) or _TAG_KEY.fullmatch(key) is None:
+            raise UsageError(
+                f"{key!r} cannot be the name of a tag",
+                hint="Use letters, digits, spaces and . _ - / :, at most 250 characters.",
+            )
+    return {key: str(value) for key, value in tags.items()}
 
 
 def _split(line: str) -> tuple[list[str], str | None]:

@@ -12,7 +12,7 @@ __all__ = ["PRIVATE", "is_private"]
 PRIVATE = "private"
 
 
-def is_private(info: Any, shell: Any, finder: NotebookFinder) -> bool:
+def is_private(info: Any, shell: Any, finder: NotebookFinder | None) -> bool:
     """Whether the cell bears the tag ``private``; when that cannot be told, it is not.
 
     Where a front end sends no metadata (papermill, nbconvert) the notebook file is read; of two

@@ -8,27 +8,35 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..model.events import CellEvent, RunStarted
+from ..model.events import CellEvent
 from .cellcode import CellCode, python_source, read_cell
-from .estimators import stamps
+from .estimators import find_estimators, stamps
 from .frontend import cell_id, is_tagged
 from .history import History
 from .namespace import Namespace, bound_names
 from .options import TrackOptions, parse_options
-from .tracker import Tracker
+from .private import is_private
+from .runlog import close_log, open_log
+from .tracker import Running, Tracker
 from .transform import blank_track, find_track
 from .warner import Warner, describe
+
+if TYPE_CHECKING:
+    from .probes import Watch
 
 __all__ = ["Recorder"]
 
 _SOURCE_LIMIT = 200_000  # Characters; a longer cell is recorded, but its source is not read.
+# Names that may be a secret's: only then is what knows them exactly imported.
+_SUSPECT = re.compile("pass|pwd|secret|cred|key|token|auth|conn|dsn|pin|salt", re.IGNORECASE)
 _NO_FRAME = 1_000_000  # Deeper than any stack: `var_expand` then sees the person's names only.
 
 
@@ -44,8 +52,12 @@ class _Open:
     warnings: list[str] = field(default_factory=list)
     before: Namespace = field(default_factory=lambda: Namespace({}))
     stamps: Mapping[str, object] = field(default_factory=dict)
-    run: RunStarted | None = None
+    running: Running | None = None
     lost: str | None = None
+    private: bool = False
+    watch: Watch | None = None
+    python: str = ""
+    code: CellCode | None = None
     task: Any = None
     inner_error: BaseException | None = None
     started: float = 0.0
@@ -66,6 +78,7 @@ class Recorder:
         self._lock = threading.RLock()
         self._open: dict[int, list[_Open]] = {}  # thread -> cells, the innermost last
         self._transform = False
+        self.auto = False  # `%track on`: every cell that fits a model becomes a run.
 
     def start(self, *, transform: bool = True) -> None:
         """Put the hooks in place; without ``transform`` ``%%track`` is left to somebody else."""
@@ -119,14 +132,28 @@ class Recorder:
     def _begin(self, info: Any) -> _Open:
         cell = _Open(info, info.raw_cell, self.history.next_seq(), cell_id(info, self.shell))
         cell.options, warnings = self._options(info)
+        cell.private = is_private(info, self.shell, self.tracker.finder)
+        if cell.private and cell.options is not None:
+            self.warn("a private cell is not tracked: take away its tag or the %%track")
+            cell.options = None
+        if cell.options is not None or (self.auto and not cell.private):
+            cell.task = _current_task()
+            cell.python, cell.code = self._read(cell)
+            cell.stamps = stamps(list(self.shell.user_ns), self.shell.user_ns)
         if cell.options is not None:
             cell.warnings.extend(warnings)
-            cell.task = _current_task()
             try:
-                cell.run = self.tracker.begin(cell.options, cell.warnings)
+                cell.running = self.tracker.begin(cell.options, cell.warnings)
             except Exception as error:
                 cell.lost = describe(error)
-            cell.stamps = stamps(list(self.shell.user_ns), self.shell.user_ns)
+        if (cell.running is not None and not cell.options.dry_run) or (
+            cell.options is None and self.auto and not cell.private
+        ):
+            cell.watch = self.tracker.probes.begin(
+                cell.running, self.tracker.session, cell.python, cell.code, self.shell.user_ns
+            )
+        if cell.running is not None:
+            open_log(cell.running.log)
         # Last: what is above takes time and imports.
         cell.before = Namespace(self.shell.user_ns)
         return cell
@@ -174,13 +201,17 @@ class Recorder:
 
     def _end(self, cell: _Open, result: Any, clock: float) -> None:
         error = _error(result) or cell.inner_error
-        python, code = self._read(cell)
+        if cell.watch is not None:
+            self.tracker.probes.stop(cell.watch)
+        if cell.running is not None:
+            close_log(cell.running.log)
+        python, code = (cell.python, cell.code) if cell.python else self._read(cell)
         namespace = self.shell.user_ns
         session = self.tracker.session
         event = CellEvent(
             session=session.id if session is not None else "",
             seq=cell.seq,
-            source=cell.raw,
+            source="" if cell.private else cell.raw,
             started=cell.started,
             ended=cell.started + max(0.0, clock - cell.clock),
             status=_status(result, error, cell.task),
@@ -195,14 +226,17 @@ class Recorder:
                 again=self.history.bound_by(cell.cell_id, cell.raw),
             ),
             error=_error_record(error),
+            private=cell.private,
         )
+        self._note_secrets(event.bound, namespace)
         try:
-            if cell.options is None:
+            if cell.options is not None:
+                self._end_tracked(cell, cell.options, event, python, code, result)
+            elif not (self.auto and self._end_fitted(cell, event, python, code, result)):
                 self.tracker.note(event)
-            else:
-                self._end_tracked(cell, cell.options, event, python, code)
         finally:
             self.history.note(event, code, namespace)
+            self.tracker.note_source(python, namespace)
 
     def _end_tracked(
         self,
@@ -211,16 +245,18 @@ class Recorder:
         event: CellEvent,
         python: str,
         code: CellCode | None,
+        result: Any,
     ) -> None:
-        if cell.run is None:
+        running = cell.running
+        if running is None:
             self.warn(f"this run was not recorded: {cell.lost}")
             self.tracker.note(event)
             return
         from .run import TrackedCell
 
-        self.tracker.end(
-            TrackedCell(
-                started=cell.run,
+        try:
+            ended = TrackedCell(
+                started=running.started,
                 event=event,
                 options=options,
                 python=python,
@@ -228,9 +264,48 @@ class Recorder:
                 namespace=self.shell.user_ns,
                 stamps=cell.stamps,
                 warnings=tuple(cell.warnings),
-                tags=self.tracker.tags(cell.run) if not options.dry_run else {},
+                tags=running.tags,
+                value=getattr(result, "result", None),
+                log=running.log,
+                seen=self.tracker.see(cell.watch, running, event, python, self.shell.user_ns),
             )
+            self.tracker.end(ended, live=running.live)
+        finally:
+            self.tracker.settle(cell.watch, running)
+
+    def _end_fitted(
+        self, cell: _Open, event: CellEvent, python: str, code: CellCode | None, result: Any
+    ) -> bool:
+        """Make a run of a plain cell that fitted a model (``%track on``); whether it was one."""
+        if cell.private:
+            return False
+        from .afterwards import run_afterwards
+
+        namespace = self.shell.user_ns
+        others = [name for name in cell.stamps if name not in event.bound]
+        now = stamps(others, namespace)
+        # A second name for a model that was there before is no fit.
+        old = {id(namespace[name]) for name in now if now[name] == cell.stamps[name]}
+        fits = tuple(
+            found
+            for found in find_estimators(namespace, event.bound, code, cell.stamps)
+            if id(found.model) not in old
         )
+        if fits:
+            run_afterwards(
+                self.tracker, event, python, code, self.shell.user_ns,
+                fits=fits, value=getattr(result, "result", None), watch=cell.watch, note=True,
+            )  # fmt: skip
+        return bool(fits)
+
+    def _note_secrets(self, bound: tuple[str, ...], namespace: Mapping[str, Any]) -> None:
+        """Learn the values of secretly named variables, so that they are written nowhere."""
+        suspects = [name for name in bound if _SUSPECT.search(name)]
+        if suspects:
+            from ..journal import default_redactor, is_secret_name
+
+            for name in filter(is_secret_name, suspects):
+                default_redactor().add(name, namespace.get(name))
 
     def _read(self, cell: _Open) -> tuple[str, CellCode | None]:
         if len(cell.raw) > _SOURCE_LIMIT:

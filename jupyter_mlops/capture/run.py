@@ -9,11 +9,15 @@ from typing import Any, TypeVar
 
 from ..model.events import CellEvent, ModelRecord, RunRecord, RunStarted
 from .cellcode import CellCode, read_names, same_literal
-from .estimators import Found, choose, example, find_estimators
+from .estimators import Found, choose, example, find_estimators, is_predictor
 from .history import History
-from .metrics import metrics
+from .hyperparameters import hyperparameters
+from .metrics import evaluate, last_value, metrics
+from .model_kinds import flavor_of
 from .options import TrackOptions
 from .redact import redact
+from .runlog import RunLog, plain_value
+from .seen import Seen
 from .spool import left_out
 
 __all__ = ["TrackedCell", "build_run", "parameters", "run_name", "source_tags"]
@@ -28,7 +32,9 @@ class TrackedCell:
     """A tracked cell that has ended, with everything that a run is made from.
 
     ``python`` is the cell as Python, ``stamps`` the marks of the estimators that were there before
-    it (see ``estimators.stamps``).
+    it (see ``estimators.stamps``), ``value`` that of its last expression, ``log`` what it was told
+    while it ran and ``seen`` what was watched meanwhile.  A block or a function under ``track`` is
+    described in the same way; its event is no cell's and ``seq`` is then 0.
     """
 
     started: RunStarted
@@ -40,6 +46,10 @@ class TrackedCell:
     stamps: Mapping[str, object]
     warnings: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    value: Any = None
+    log: RunLog | None = None
+    seen: Seen | None = None
+    fits: tuple[Found, ...] | None = None
 
 
 def build_run(cell: TrackedCell, history: History, keep: Keep | None, *, why_not: str) -> RunRecord:
@@ -50,8 +60,11 @@ def build_run(cell: TrackedCell, history: History, keep: Keep | None, *, why_not
     run must not be lost with it.
     """
     options, event = cell.options, cell.event
-    namespace, code = cell.namespace, cell.code
-    warnings = list(cell.warnings)
+    namespace, code, seen = cell.namespace, cell.code, cell.seen or Seen()
+    warnings = [*cell.warnings, *seen.warnings]
+    log = cell.log
+    if log is not None:
+        warnings += log.problems
 
     def part(name: str, make: Callable[[], T], otherwise: T) -> T:
         # The person's objects do what they like when they are looked at: one part of the run may
@@ -64,36 +77,101 @@ def build_run(cell: TrackedCell, history: History, keep: Keep | None, *, why_not
 
     read = part("names it reads", lambda: read_names(cell.python, namespace), set[str]())
     nothing: tuple[Found, ...] = ()
-    found = part(
-        "models", lambda: find_estimators(namespace, event.bound, code, cell.stamps), nothing
-    )
+    found = cell.fits
+    if found is None:
+        found = part(
+            "models", lambda: find_estimators(namespace, event.bound, code, cell.stamps), nothing
+        )
+    if log is not None and log.models:
+        known = {id(item.model) for item in found}
+        more = part("models", lambda: _given(log.models, warnings), nothing)
+        found += tuple(item for item in more if id(item.model) not in known)
     models = tuple(_model(item, cell, read, keep, why_not) for item in found)
     register, chosen = _registration(options, event.status, found, models, warnings)
     status = {"ok": "FINISHED", "interrupted": "KILLED"}.get(event.status, "FAILED")
+    params = part("parameters", lambda: parameters(code, read, event.bound, namespace, history), {})
+    params |= _asked_for(options, namespace, warnings)
+    values = part("metrics", lambda: _metrics(cell, warnings), {})
+    if log is not None:
+        params |= log.params
+        values |= log.last()
+    tags = dict(cell.tags) | (log.tags if log is not None else {})
     return RunRecord(
         run_id=cell.started.run_id,
-        session=event.session,
+        session=cell.started.session,
         name=cell.started.name,
         status=status,
         started=event.started,
         ended=event.ended,
-        seq=event.seq,
+        kind=cell.started.kind,
+        seq=event.seq or None,
         experiment=options.experiment,
         notebook=cell.started.notebook,
         parent=cell.started.parent,
         source=event.source,
-        params=part(
-            "parameters", lambda: parameters(code, read, event.bound, namespace, history), {}
-        ),
-        metrics=part("metrics", lambda: metrics(event.bound, namespace, code), {}),
-        tags=dict(cell.tags) | {k: str(redact(k, v)) for k, v in options.tags.items()},
+        params=params | seen.params,
+        metrics=values | seen.metrics,
+        tags=tags | {k: str(redact(k, v)) for k, v in options.tags.items()},
         models=models,
+        files=(*seen.files, *(log.files if log is not None else ())),
         register=register,
         register_model=chosen,
-        git_commit=cell.tags.get("mlflow.source.git.commit"),
+        git_commit=seen.git_commit or cell.tags.get("mlflow.source.git.commit"),
         error=event.error,
-        warnings=tuple(warnings),
+        warnings=tuple(dict.fromkeys(warnings)),
+        hyperparameters=part("hyperparameters", lambda: hyperparameters(found), {}),
+        series=dict(log.series) if log is not None else {},
+        inputs=seen.inputs,
+        environment=seen.environment.digest if seen.environment is not None else None,
+        git_branch=seen.git_branch,
+        git_dirty=seen.git_dirty,
+        modules=dict(seen.modules),
+        seeds=dict(seen.seeds),
+        resources=dict(seen.resources),
+        left_out=dict(seen.left_out),
+        adopted=seen.adopted,
+        cell_id=event.cell_id,
     )
+
+
+def _given(models: Mapping[str, Any], warnings: list[str]) -> tuple[Found, ...]:
+    """The models that ``track.model`` was given."""
+    found = []
+    for name, model in models.items():
+        flavor = flavor_of(model)
+        if flavor is None:
+            kind = type(model).__name__
+            warnings.append(f"track.model {name}: {kind} is no model, it has no fit and predict")
+        else:
+            found.append(Found(name, model, is_predictor(model), flavor=flavor))
+    return tuple(found)
+
+
+def _metrics(cell: TrackedCell, warnings: list[str]) -> dict[str, float]:
+    """What the cell computed: its last expression, what it bound, what ``--metric`` asks for."""
+    found: dict[str, float] = {}
+    if cell.code is not None:
+        found |= last_value(cell.code.last, cell.value)
+    found |= metrics(cell.event.bound, cell.namespace, cell.code)
+    if cell.options.metrics and cell.event.status == "ok":
+        namespace = cell.namespace if isinstance(cell.namespace, dict) else dict(cell.namespace)
+        asked, problems = evaluate(cell.options.metrics, namespace)
+        found |= asked
+        warnings.extend(problems)
+    return found
+
+
+def _asked_for(
+    options: TrackOptions, namespace: Mapping[str, Any], warnings: list[str]
+) -> dict[str, Any]:
+    """The variables that ``--param`` names."""
+    found = {}
+    for name in options.params:
+        if name in namespace:
+            found[name] = redact(name, plain_value(namespace[name]))
+        else:
+            warnings.append(f"--param {name}: there is no such variable")
+    return found
 
 
 def parameters(
@@ -119,11 +197,13 @@ def parameters(
     return found
 
 
-def source_tags(notebook: str | None, user: str | None, commit: str | None) -> dict[str, str]:
-    """The tags by which MLflow's own UI shows where a run comes from."""
-    tags = {"mlflow.source.type": "NOTEBOOK" if notebook else "LOCAL"}
-    if notebook:
-        tags["mlflow.source.name"] = notebook
+def source_tags(
+    source: str | None, user: str | None, commit: str | None, *, notebook: bool = True
+) -> dict[str, str]:
+    """The tags by which MLflow's own UI shows where a run comes from: a notebook or a script."""
+    tags = {"mlflow.source.type": "NOTEBOOK" if source and notebook else "LOCAL"}
+    if source:
+        tags["mlflow.source.name"] = source
     if user:
         tags["mlflow.user"] = user
     if commit:
@@ -169,7 +249,7 @@ def _registration(
     if status != "ok":
         problem = "the cell did not finish"
     elif chosen is None:
-        problem = "the cell fitted no scikit-learn estimator"
+        problem = "the cell fitted no model"
     else:
         record = next(m for m in models if m.name == name)
         if record.blob is None and not options.dry_run:

@@ -20,10 +20,11 @@ from ..errors import UsageError
 from ..model.events import FileRecord, RunProgress
 from .metrics import as_metric
 
-__all__ = ["RunLog", "close_log", "current_log", "open_log", "opened"]
+__all__ = ["RunLog", "close_log", "current_log", "open_log", "opened", "plain_value"]
 
 _NAME_LIMIT = 250  # MLflow's
 _TEXT_LIMIT = 6000  # The longest parameter that MLflow keeps.
+_ITEMS = 200  # A longer list is data.
 
 _here: ContextVar[RunLog | None] = ContextVar("jupyter_mlops_run", default=None)
 _open: list[RunLog] = []
@@ -94,7 +95,7 @@ class RunLog:
         from .redact import redact
 
         found = {
-            _checked(name): redact(name, _plain(value))
+            _checked(name): redact(name, plain_value(value))
             for name, value in {**(values or {}), **more}.items()
         }
         with self._lock:
@@ -196,14 +197,21 @@ def _checked(name: Any) -> str:
     return name
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value as a parameter: plain ones and flat lists as they are, others as bounded text."""
     if value is None or type(value) in (bool, int, float):
         return value
     number = as_metric(value)
     if number is not None:
         return int(number) if number.is_integer() and "int" in type(value).__name__ else number
+    if type(value) in (list, tuple) and len(value) <= _ITEMS and all(map(_is_scalar, value)):
+        return list(value)
     try:
         text = value if isinstance(value, str) else repr(value)
     except Exception as error:  # the person's own __repr__
         text = f"<{type(value).__name__}: {type(error).__name__}>"
     return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 3] + "..."
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is None or type(value) in (bool, int, float, str)

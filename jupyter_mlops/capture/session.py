@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -16,34 +17,60 @@ from pathlib import Path
 from .._version import version
 from ..config import Config
 from ..errors import ProjectError
-from ..journal import BlobStore, SessionJournal, this_process
-from ..model.events import CellEvent, RunRecord, RunStarted, SessionHeader
+from ..journal import BlobStore, SessionJournal, redact_text, this_process
+from ..model.events import (
+    CellEvent,
+    EnvironmentRecord,
+    RunAmended,
+    RunProgress,
+    RunRecord,
+    RunStarted,
+    SessionHeader,
+)
 from ..model.ids import new_id
 from ..project import Project
 
 __all__ = ["Session", "user_name"]
 
 _QUEUE = 10_000
-Record = SessionHeader | CellEvent | RunStarted | RunRecord
+Record = (
+    SessionHeader
+    | CellEvent
+    | RunStarted
+    | RunRecord
+    | RunProgress
+    | RunAmended
+    | EnvironmentRecord
+)
 
 
 class Session:
     """An open journal.  ``runs`` counts the runs begun in it."""
 
     def __init__(
-        self, project: Project, config: Config, *, notebook: str | None, kernel_id: str | None
+        self,
+        project: Project,
+        config: Config,
+        *,
+        notebook: str | None,
+        kernel_id: str | None,
+        kind: str = "kernel",
     ) -> None:
         self.project = project
         self.config = config
         self.id = new_id()
         self.runs = 0
         self.blobs = BlobStore(project.journal)
+        self.environments: set[str] = set()  # digests of those that are in the journal
         self._queue: deque[Record] = deque(maxlen=_QUEUE)
+        self._lock = threading.Lock()  # `track.log` may be called by a thread that trains
         try:
-            self._journal = SessionJournal(project.journal, self.id)
+            self._journal = SessionJournal(
+                project.journal, self.id, redactor="process" if config.redact else None
+            )
             self._inode = os.stat(self._journal.path).st_ino
             try:
-                self.write(_header(self.id, notebook, kernel_id))
+                self.write(_header(self.id, notebook, kernel_id, kind))
             except OSError:
                 self._journal.close()
                 self._journal.path.unlink()
@@ -53,6 +80,10 @@ class Session:
                 f"the project folder {project.root} cannot be written: {_reason(error)}",
                 root=str(project.root),
             ) from error
+
+    def clean(self, text: str) -> str:
+        """A text that goes beside the journal, without its secrets."""
+        return redact_text(text) if self.config.redact else text
 
     @property
     def path(self) -> Path:
@@ -69,12 +100,13 @@ class Session:
 
         Raises ``OSError``: then what was not written waits in memory.
         """
-        self._queue.extend(records)
-        while self._queue:
-            self._journal.append(self._queue[0].to_dict())
-            self._queue.popleft()
-        if sync:
-            self._journal.sync()
+        with self._lock:
+            self._queue.extend(records)
+            while self._queue:
+                self._journal.append(self._queue[0].to_dict())
+                self._queue.popleft()
+            if sync:
+                self._journal.sync()
 
     def gone(self) -> bool:
         """Whether the journal's file was removed or replaced, so that writing to it is lost."""
@@ -100,7 +132,7 @@ def user_name() -> str | None:
         return None
 
 
-def _header(session: str, notebook: str | None, kernel_id: str | None) -> SessionHeader:
+def _header(session: str, notebook: str | None, kernel_id: str | None, kind: str) -> SessionHeader:
     process = this_process()
     return SessionHeader(
         session=session,
@@ -113,6 +145,7 @@ def _header(session: str, notebook: str | None, kernel_id: str | None) -> Sessio
         boot_id=process.boot_id,
         host=process.host,
         cwd=os.getcwd(),
+        kind=kind,
         notebook=notebook,
         kernel_id=kernel_id,
         user=user_name(),

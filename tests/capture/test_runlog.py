@@ -68,7 +68,7 @@ def test_parameters_are_plain_and_secrets_are_not_written(
     log.param(lr=np.float64(0.5), n=np.int64(3), layers=[1, 2], api_key="abcdef", note="x" * 7000)
     assert log.params["lr"] == 0.5
     assert (log.params["n"], type(log.params["n"])) == (3, int)
-    assert log.params["layers"] == "[1, 2]"
+    assert log.params["layers"] == [1, 2]
     assert log.params["api_key"] == "***"
     assert len(log.params["note"]) == 6000
     assert written[0].params == log.params

@@ -1,0 +1,312 @@
+"""What watches a run: resources, outputs, files, inputs, code, environment, MLflow's own calls.
+
+Each probe may fail by itself: its part is then named among what was left out, with the reason, and
+neither the cell nor the rest of the run suffers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..model.events import (
+    CellEvent,
+    FileRecord,
+    RunAmended,
+    RunStarted,
+)
+from .cellcode import CellCode
+from .seen import Seen
+from .warner import Warner, describe
+
+if TYPE_CHECKING:
+    from .changes import Changes, CodeState
+    from .files import FileWatch
+    from .fluent import Adopted, Fluent
+    from .inputs import InputCollector
+    from .outputs import OutputTap
+    from .resources import Meter
+    from .seeds import Seeds
+    from .session import Session
+    from .tracker import Running
+
+__all__ = ["Probes", "Watch"]
+
+_INLINE = 32 * 1024  # Characters of a text that is kept in the journal itself.
+_DIFF_LIMIT = 512 * 1024
+
+
+@dataclass(slots=True)
+class Watch:
+    """One run that is watched.  ``later`` is what is added to it after its record."""
+
+    session: Session | None = None
+    meter: Meter | None = None
+    tap: OutputTap | None = None
+    code: CodeState | None = None
+    files: bool = False
+    adopted: Adopted | None = None
+    resources: dict[str, float] = field(default_factory=dict)
+    outputs: tuple[Any, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
+    wait_for_code: bool = False
+    stopped: bool = False
+
+
+class Probes:
+    """The probes of one tracker.  ``amend`` writes what is known only after a run's end."""
+
+    def __init__(self, shell: Any, warn: Warner, amend: Callable[[RunAmended], None]) -> None:
+        self._shell = shell
+        self._warn = warn
+        self._amend = amend
+        self._seeds: Seeds | None = None
+        self._files: FileWatch | None = None
+        self._inputs: InputCollector | None = None
+        self._fluent: Fluent | None = None
+        self._code: dict[str, CodeState] = {}
+        self._prepared = False
+
+    def begin(
+        self,
+        running: Running | None,
+        session: Session | None,
+        python: str,
+        code: CellCode | None,
+        namespace: Mapping[str, Any],
+        *,
+        outputs: bool = True,
+    ) -> Watch:
+        """Begin to watch a cell or block.  Without ``running`` it may become a run at its end."""
+        watch = Watch(session)
+        config = session.config if session is not None else None
+        if session is not None:
+            with self._part(watch, "environment"):
+                self._prepare()
+            with self._part(watch, "code"):
+                watch.code = self._code_of(session)
+                watch.code.begin()
+        if running is not None and session is not None:
+            with self._part(watch, "mlflow"):
+                watch.adopted = self._adopt(running, session, python)
+        if config is None or config.capture_inputs:
+            with self._part(watch, "inputs"):
+                self.file_watch.begin()
+                watch.files = True
+        with self._part(watch, "resources"):
+            from .resources import Meter
+
+            watch.meter = Meter()
+        if outputs and self._shell is not None and (config is None or config.capture_outputs):
+            with self._part(watch, "outputs"):
+                from .outputs import OutputTap
+
+                watch.tap = OutputTap(self._shell, config.output_limit if config else 1024 * 1024)
+        # Last, in the order in which they end: what is above is not the cell's.
+        if watch.tap is not None:
+            with self._part(watch, "outputs"):
+                watch.tap.start()
+        if watch.meter is not None:
+            with self._part(watch, "resources"):
+                watch.meter.start()
+        return watch
+
+    def nothing(self, session: Session) -> Watch:
+        """The watch of something that has ended already."""
+        return Watch(session, stopped=True)
+
+    def stop(self, watch: Watch) -> None:
+        """The cell has ended: what comes now is not its own any more."""
+        if watch.stopped:
+            return
+        watch.stopped = True
+        if watch.meter is not None:
+            with self._part(watch, "resources"):
+                watch.resources = watch.meter.stop()
+        if watch.tap is not None:
+            with self._part(watch, "outputs"):
+                watch.outputs, left_out = watch.tap.stop()
+                watch.left_out |= left_out
+
+    def end(
+        self,
+        watch: Watch,
+        started: RunStarted,
+        session: Session,
+        event: CellEvent,
+        python: str,
+        namespace: Mapping[str, Any],
+    ) -> Seen:
+        """What was seen of a run that has ended.  Whatever takes longer follows in ``settle``."""
+        watch.session = session
+        config = session.config
+        seen = Seen(resources=watch.resources, left_out=watch.left_out)
+        root = session.project.root
+        with self._part(watch, "outputs"):
+            seen.files = tuple(self._kept(session, item) for item in watch.outputs)
+        if config.capture_inputs:
+            with self._part(watch, "inputs"):
+                seen.inputs = self._collect(watch, started, event, python, namespace)
+        if config.capture != "minimal":
+            with self._part(watch, "environment"):
+                from .environment import current_environment
+
+                seen.environment = current_environment(session.id)
+        with self._part(watch, "modules"):
+            from .modules import imported_modules
+
+            seen.modules = imported_modules(root)
+        with self._part(watch, "seeds"):
+            self.note_source(python, namespace)
+            seen.seeds = self._seeds.current() if self._seeds is not None else {}
+        with self._part(watch, "code"):
+            self._see_code(watch, session, seen)
+        if watch.adopted is not None:
+            with self._part(watch, "mlflow"):
+                values = self.fluent.end(watch.adopted)
+                seen.params, seen.metrics = values.params, values.metrics
+                seen.adopted = watch.adopted.mlflow_run_id
+                if values.error:
+                    seen.warnings.append(values.error)
+        return seen
+
+    def note_source(self, python: str, namespace: Mapping[str, Any]) -> None:
+        """Remember the seeds that a cell sets."""
+        if self._seeds is None:
+            from .seeds import Seeds
+
+            self._seeds = Seeds()
+        self._seeds.note(python, namespace)
+
+    @property
+    def file_watch(self) -> FileWatch:
+        """What knows which files were read, and which frame came from where."""
+        if self._files is None:
+            from .files import FileWatch
+
+            self._files = FileWatch()
+            self._files.install()
+        return self._files
+
+    @property
+    def fluent(self) -> Fluent:
+        """MLflow's own calls in this kernel."""
+        if self._fluent is None:
+            from .fluent import Fluent
+
+            self._fluent = Fluent(self._warn)
+        return self._fluent
+
+    def close(self) -> None:
+        """End what is still going on and take the wrappers away."""
+        if self._inputs is not None:
+            self._inputs.close()
+        if self._files is not None:
+            self._files.uninstall()
+        self._inputs = self._files = None
+        self._code.clear()
+
+    def settle(self, watch: Watch, started: RunStarted) -> None:
+        """The run's record is written: what takes longer may be added to it from now on."""
+        if watch.wait_for_code and watch.code is not None and watch.session is not None:
+            session = watch.session
+
+            def add(changes: Changes) -> None:
+                file = self._diff_file(session, changes)
+                tags = _change_tags(changes)
+                self._amend(
+                    RunAmended(
+                        started.run_id, session.id, time.time(),
+                        files=(file,) if file is not None else (), tags=tags,
+                    )
+                )  # fmt: skip
+
+            with self._part(watch, "code"):
+                watch.code.when_done(add)
+
+    def _prepare(self) -> None:
+        """Have the environment read while the session's first cell runs."""
+        if not self._prepared:
+            from .environment import prepare
+
+            self._prepared = True
+            prepare()
+
+    def _adopt(self, running: Running, session: Session, python: str) -> Adopted | None:
+        """Create the run in MLflow beforehand, where the cell will call MLflow itself."""
+        import sys
+
+        if "mlflow" not in sys.modules and "mlflow" not in python:
+            return None
+        return self.fluent.begin(
+            running.started, session.project, session.config, python, running.tags
+        )
+
+    def _code_of(self, session: Session) -> CodeState:
+        root = session.project.root
+        state = self._code.get(str(root))
+        if state is None:
+            from .changes import CodeState
+
+            state = self._code[str(root)] = CodeState(root)
+        return state
+
+    def _see_code(self, watch: Watch, session: Session, seen: Seen) -> None:
+        code = watch.code if watch.code is not None else self._code_of(session)
+        if watch.code is None:
+            code.begin()
+            watch.code = code
+        changes = code.end()
+        if changes is None:
+            watch.wait_for_code = True
+            return
+        seen.git_commit, seen.git_branch = changes.commit, changes.branch
+        seen.git_dirty = changes.dirty
+        file = self._diff_file(session, changes)
+        if file is not None:
+            seen.files = (*seen.files, file)
+
+    def _diff_file(self, session: Session, changes: Changes) -> FileRecord | None:
+        if not changes.diff:
+            return None
+        reason = None
+        if changes.truncated:
+            reason = f"{changes.truncated:,} more bytes were left out"
+        return _text_file(session, "code/changes.diff", "code", changes.diff, reason)
+
+    def _kept(self, session: Session, item: Any) -> FileRecord:
+        if isinstance(item.data, str):
+            return _text_file(session, item.name, item.kind, item.data, None, item.size)
+        return FileRecord(item.name, session.blobs.put(item.data), item.size, item.kind)
+
+    @contextmanager
+    def _part(self, watch: Watch, name: str) -> Iterator[None]:
+        """One part of a run: what goes wrong in it leaves it out, and says so."""
+        try:
+            yield
+        except Exception as error:
+            watch.left_out.setdefault(name, describe(error)[:300])
+
+
+def _text_file(
+    session: Session, name: str, kind: str, text: str, reason: str | None, size: int | None = None
+) -> FileRecord:
+    """A text beside a run: in the journal itself where it is short, which costs no other fsync."""
+    size = len(text.encode("utf-8", "surrogatepass")) if size is None else size
+    if len(text) <= _INLINE:
+        return FileRecord(name, size=size, kind=kind, text=text, reason=reason)
+    data = session.clean(text).encode("utf-8", "replace")
+    return FileRecord(name, session.blobs.put(data), size, kind, reason=reason)
+
+
+def _change_tags(changes: Changes) -> dict[str, str]:
+    """What is known of the code as tags, for a run whose record is written already."""
+    tags = {
+        "mlflow.source.git.commit": changes.commit,
+        "mlflow.source.git.branch": changes.branch,
+        "mlops.git_dirty": None if changes.dirty is None else str(changes.dirty).lower(),
+    }
+    return {name: value for name, value in tags.items() if value}

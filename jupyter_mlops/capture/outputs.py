@@ -40,8 +40,8 @@ _ABSENT = object()
 class Captured:
     """One thing that a cell showed.
 
-    ``kind`` is that of ``FileRecord``: ``output``, ``figure``, ``table`` or ``traceback``.  ``size``
-    is that of the whole in bytes; ``data`` is less where a text was cut.
+    ``kind`` is that of ``FileRecord``: ``output``, ``figure``, ``table`` or ``traceback``.
+    ``size`` is that of the whole in bytes; ``data`` is less where a text was cut.
     """
 
     name: str

@@ -182,7 +182,10 @@ class LoggedModels:
             RUN_ID: run.run_id,
             "mlops.class_name": built.class_name,
             "mlops.verified": built.verified,
+            "mlops.format": built.format,
         }
+        if built.consent is not None:
+            tags["mlops.consent"] = built.consent
         for name in ("mlflow.user", "mlflow.source.name", "mlflow.source.type"):
             if name in run.tags:
                 tags[name] = run.tags[name]

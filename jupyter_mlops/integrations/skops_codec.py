@@ -3,7 +3,8 @@
 skops (https://skops.readthedocs.io/en/stable/persistence.html) stores an estimator as a zip of JSON
 and arrays; what a file may construct is decided by a list of types.  MLflow reads that list from
 the model's own folder, so whoever wrote the model wrote the list.  Ours is here: classes of
-scikit-learn, NumPy and SciPy that estimators are made of, and functions that only compute.
+scikit-learn, NumPy and SciPy that estimators are made of, the estimators of XGBoost and LightGBM
+that may be among them, and functions that only compute.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from __future__ import annotations
 import importlib
 import io
 import json
-import pickle
 import zipfile
 from typing import Any
 
 from ..errors import CorruptError, MlopsError, UntrustedError
 from ..model.events import ModelRecord
+from .unpickling import unpickle
 
 __all__ = ["SkopsCodec", "codec", "is_allowed"]
 
@@ -38,6 +39,17 @@ _CLASS_MODULES = (
     "scipy.spatial.",
     "scipy.stats.",
 )
+# XGBoost's and LightGBM's, exactly: inside a pipeline they are the library's own file of numbers (a
+# buffer, a text) that it reads, and attributes that are types on this list again.
+_BOOSTERS = frozenset(
+    {
+        "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier", "xgboost.sklearn.XGBRanker",
+        "xgboost.sklearn.XGBRFClassifier", "xgboost.sklearn.XGBRFRegressor",
+        "xgboost.sklearn.XGBRegressor",
+        "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier",
+        "lightgbm.sklearn.LGBMRanker", "lightgbm.sklearn.LGBMRegressor",
+    }
+)  # fmt: skip
 _NUMPY_CLASSES = frozenset({"numpy.dtype", "numpy.ndarray", "numpy.matrix"})
 
 # Functions run with arguments out of the file (a FunctionTransformer's ``kw_args``, a partial), so
@@ -148,7 +160,7 @@ class SkopsCodec:
         if record.format not in ("pickle5", "cloudpickle"):
             raise CorruptError(f"model {record.name!r} has the unknown format {record.format!r}")
         try:
-            content = pickle.loads(data)  # noqa: S301 - signed by this user's own session
+            content = unpickle(data)
         except Exception as error:
             raise MlopsError(
                 f"it does not load outside its notebook: {type(error).__name__}: "
@@ -163,6 +175,8 @@ def is_allowed(name: str) -> bool:
     """Whether our list allows the type or function that skops calls ``name``."""
     if name in _BUILTINS or name in _NUMPY_CLASSES or name in _FUNCTIONS:
         return True
+    if name in _BOOSTERS:
+        return isinstance(_resolve(name.split(".")), type)
     if not name.startswith(("sklearn.", "numpy.", "scipy.")):
         return False
     parts = name.split(".")

@@ -31,13 +31,17 @@ class BuiltModel:
     """An MLflow model folder made from a spooled model.
 
     ``verified`` says how the stored file was compared with the model it was made from;
-    ``warnings`` are what the libraries said meanwhile.
+    ``warnings`` are what the libraries said meanwhile.  ``format`` is how the model is stored
+    (``skops``, ``ubj``, ``text``, ``keras``, ``pt2``, ``pickle``); ``consent`` says who allowed a
+    pickle.
     """
 
     folder: Path
     class_name: str
     verified: str
     warnings: tuple[str, ...] = ()
+    format: str = "skops"
+    consent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ __all__ = ["load_port", "replaced_port"]
 _PORTS = {
     "tracking": "jupyter_mlops.integrations.mlflow_tracking:connect",
     "tracking_store": "jupyter_mlops.integrations.mlflow_store:initialise",
+    "fluent": "jupyter_mlops.integrations.mlflow_fluent:open_run",
     "model_builder": "jupyter_mlops.integrations.mlflow_models:build_model",
+    "model_loader": "jupyter_mlops.integrations.model_loading:load_stored",
     "codec": "jupyter_mlops.integrations.skops_codec:codec",
     "executor": "jupyter_mlops.integrations.papermill_executor:executor",
     "mlmodel": "jupyter_mlops.integrations.mlflow_signature:read_mlmodel",

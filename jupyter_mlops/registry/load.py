@@ -1,4 +1,4 @@
-"""Loading a model version without running anybody's code."""
+"""Loading a model version without running anybody else's code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Config, load_config
-from ..errors import CorruptError, NotFoundError, UntrustedError
+from ..errors import NotFoundError
+from ..journal import verify
 from ..model.registry import ModelVersion, parse_model_spec
 from ..model.wiring import load_port
 from ..project import Project, open_project
@@ -22,10 +23,12 @@ def load_model(spec: str) -> Any:
     """Load a model version of the project that the current folder belongs to.
 
     ``spec`` is ``NAME@VERSION`` or ``NAME@ALIAS``.  The model is loaded by skops against this
-    package's own list of types: scikit-learn's, NumPy's and SciPy's, and nothing that could run
-    other code.  Raises ``UsageError`` for a spec that is none, ``NotFoundError`` for no such
-    version, ``UntrustedError`` for a model that would need more than that, and ``ServiceError``
-    when a tracking server has to be asked and does not answer.
+    package's own list of types, by XGBoost or LightGBM from their own files, and from a format that
+    could run code only where this user's own session has made it, by consent.  Raises
+    ``UsageError`` for a spec that is none, ``NotFoundError`` for no such version,
+    ``UntrustedError`` for a model that would need more than that, ``MissingDependencyError`` where
+    its library is not installed, and ``ServiceError`` when a tracking server has to be asked and
+    does not answer.
     """
     parse_model_spec(spec)
     project = open_project(create=False)
@@ -65,30 +68,14 @@ def model_folder(project: Project, config: Config, spec: str) -> tuple[Path, Mod
 
 
 def load_folder(folder: Path) -> Any:
-    """Load the skops model in an MLflow model folder against our own list of types.
+    """Load the model in an MLflow model folder, running nobody else's code.
 
-    Raises ``UntrustedError`` for any other format: there is no falling back to pickle.
+    Files of skops against our own list of types, XGBoost's and LightGBM's own files; a pickle, a
+    Keras archive and an exported PyTorch graph only where this user's own session has signed them,
+    a pickle also only where somebody consented to it.  Raises ``UntrustedError`` for anything else:
+    there is no falling back to pickle.
     """
-    flavors = load_port("mlmodel")(folder).get("flavors")
-    flavor = flavors.get("sklearn") if isinstance(flavors, dict) else None
-    form = flavor.get("serialization_format") if isinstance(flavor, dict) else None
-    if not isinstance(flavor, dict) or form != "skops":
-        kinds = ", ".join(sorted(flavors)) if isinstance(flavors, dict) else "nothing known"
-        raise UntrustedError(
-            f"the model in {folder} is stored as {form or kinds}, and loading that can run any "
-            "code",
-            hint="If you trust where it comes from, load it by MLflow: "
-            f"mlflow.pyfunc.load_model({str(folder)!r})",
-        )
-    name = str(flavor.get("pickled_model"))
-    path = folder / name
-    if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
-        raise CorruptError(f"{folder / 'MLmodel'} names a file that is not in its folder: {name!r}")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CorruptError(f"{path} cannot be read: {error.strerror or error}") from error
-    return load_port("codec")().load(data)
+    return load_port("model_loader")(folder, verify)
 
 
 def _key(version: ModelVersion) -> str:

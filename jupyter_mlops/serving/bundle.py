@@ -65,15 +65,19 @@ def read_bundle(folder: Path) -> Bundle:
     flavors = data.get("flavors")
     flavor = flavors.get("sklearn") if isinstance(flavors, dict) else None
     if not isinstance(flavor, dict):
+        kinds = [n for n in flavors if n != "python_function"] if isinstance(flavors, dict) else []
         raise UsageError(
-            f"{folder} holds no scikit-learn model",
+            f"{folder} holds no scikit-learn model"
+            + (f" but one of {', '.join(map(str, kinds))}" if kinds else "")
+            + ", and deployments serve no others",
             hint="Serve it with MLflow: mlflow models serve.",
         )
     if flavor.get("serialization_format") != "skops":
         raise UntrustedError(
-            f"{folder} is stored as {flavor.get('serialization_format')}, which runs code on load",
-            hint="Register it again: models that are delivered from a tracked run are stored as "
-            "skops.",
+            f"{folder} is stored as {flavor.get('serialization_format')}, which runs code on load: "
+            "deployments serve models that are stored as skops only",
+            hint="Use scikit-learn's own classes and functions in the model and track it again: it "
+            "is then stored as skops. Or serve it with MLflow: mlflow models serve.",
         )
     method = (flavors.get("python_function") or {}).get("predict_fn", "predict")
     if method not in _METHODS:

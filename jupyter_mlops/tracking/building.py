@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import MissingDependencyError, MlopsError, NotFoundError, UntrustedError
-from ..journal import BlobStore, verify
+from ..journal import BlobStore, sign, verify
 from ..model.events import ModelRecord
 from ..model.ports import BuiltModel
 from ..model.wiring import load_port
@@ -59,7 +59,8 @@ class ModelBuilders:
             example = None
             if record.example_blob is not None:
                 example = self._blobs.get(record.example_blob)
-            built: BuiltModel = load_port("model_builder")(record, data, example, target)
+            build = load_port("model_builder")
+            built: BuiltModel = build(record, data, example, target, sign=sign)
             return built
         path = sys.executable if home or interpreter is None else interpreter
         for last in (False, True):
@@ -145,7 +146,15 @@ class _Child:
         data: dict[str, Any] = json.loads(answer)
         if "error" in data:
             raise MlopsError.from_dict(data["error"])
-        return BuiltModel(target, data["class_name"], data["verified"], tuple(data["warnings"]))
+        return BuiltModel(
+            target,
+            data["class_name"],
+            data["verified"],
+            tuple(data["warnings"]),
+            # An older package under that interpreter says neither, and makes skops files only.
+            data.get("format", "skops"),
+            data.get("consent"),
+        )
 
     def close(self) -> None:
         process = self._process

@@ -1,7 +1,8 @@
 """``python -P -m jupyter_mlops.tracking.convert``: builds models under a session's interpreter.
 
 Each line of stdin is ``{"record", "blobs", "target"}``; each gets one line of stdout:
-``{"class_name", "verified", "warnings"}`` or ``{"error": MlopsError.to_dict()}``.
+``{"class_name", "verified", "warnings", "format", "consent"}``, or
+``{"error": MlopsError.to_dict()}``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MlopsError
-from ..journal import BlobStore
+from ..journal import BlobStore, sign
 from ..model.events import ModelRecord
 from ..model.wiring import load_port
 from .building import check_signature
@@ -38,7 +39,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         data = blobs.get(str(record.blob))
         check_signature(record, data)
         example = None if record.example_blob is None else blobs.get(record.example_blob)
-        built = load_port("model_builder")(record, data, example, Path(request["target"]))
+        build = load_port("model_builder")
+        built = build(record, data, example, Path(request["target"]), sign=sign)
     except MlopsError as error:
         return {"error": error.to_dict()}
     except Exception as error:
@@ -47,6 +49,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         "class_name": built.class_name,
         "verified": built.verified,
         "warnings": list(built.warnings),
+        "format": built.format,
+        "consent": built.consent,
     }
 
 

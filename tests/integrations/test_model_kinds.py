@@ -1,0 +1,421 @@
+"""Models of every kind: kept by a kernel, stored by delivery, loaded again in another process."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jupyter_mlops.capture.estimators import example, find_estimators
+from jupyter_mlops.capture.spool import spool
+from jupyter_mlops.errors import MlopsError, UntrustedError
+from jupyter_mlops.integrations.mlflow_signature import read_mlmodel, read_signature
+from jupyter_mlops.integrations.model_formats import HOW_TO_CONSENT
+from jupyter_mlops.journal import BlobStore
+from jupyter_mlops.model.events import ModelRecord
+from jupyter_mlops.model.ports import BuiltModel
+from jupyter_mlops.project import Project
+from jupyter_mlops.registry.load import load_folder
+from jupyter_mlops.serving.bundle import read_bundle
+from jupyter_mlops.tracking.building import ModelBuilders
+
+NOTEBOOK = """
+import numpy as np, pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Scale(TransformerMixin, BaseEstimator):
+    def __init__(self, by=2.0):
+        self.by = by
+    def fit(self, X, y=None):
+        self.mean_ = np.asarray(X).mean(axis=0)
+        return self
+    def transform(self, X):
+        return (np.asarray(X) - self.mean_) * self.by
+
+class Mean:
+    "Neither scikit-learn's nor anybody's: it has fit and predict."
+    def __init__(self, shift):
+        self.shift = shift
+        self.mean = None
+    def fit(self, X, y):
+        self.mean = float(np.mean(y)) + self.shift
+        return self
+    def predict(self, X):
+        return np.full(len(X), self.mean)
+
+def log_all(X):
+    return np.log1p(np.abs(np.asarray(X)))
+"""
+# What a notebook's cell says to fit it; each is `m`.
+ESTIMATORS = {
+    "LogisticRegression": "m = linear_model.LogisticRegression(max_iter=500).fit(X, y)",
+    "LinearRegression": "m = linear_model.LinearRegression().fit(X, y)",
+    "SVC": "m = svm.SVC(probability=False).fit(X, y)",
+    "RandomForest": "m = ensemble.RandomForestClassifier(10, random_state=0).fit(X, y)",
+    "HistGradientBoosting": "m = ensemble.HistGradientBoostingClassifier(max_iter=5).fit(X, y)",
+    "GradientBoosting": "m = ensemble.GradientBoostingClassifier(n_estimators=5).fit(X, y)",
+    "DecisionTree": "m = tree.DecisionTreeRegressor(max_depth=4).fit(X, y)",
+    "KNN": "m = neighbors.KNeighborsClassifier(3).fit(X, y)",
+    "GridSearchCV": "m = model_selection.GridSearchCV(\n"
+    "    linear_model.LogisticRegression(max_iter=500), {'C': [0.1, 1.0]}, cv=2\n).fit(X, y)",
+    "FunctionTransformer": "m = preprocessing.FunctionTransformer(log_all).fit(X)",
+    "NotebookTransformer": "m = Scale(3.0).fit(X)",
+}
+BY_CONSENT = {"FunctionTransformer", "NotebookTransformer"}
+OTHERS = {
+    "ColumnTransformer": "m = pipeline.make_pipeline(compose.ColumnTransformer([\n"
+    "    ('num', preprocessing.StandardScaler(), ['a', 'b']),\n"
+    "    ('cat', preprocessing.OneHotEncoder(handle_unknown='ignore'), ['town'])]),\n"
+    "    linear_model.LogisticRegression()).fit(F, y)",
+    "UserPipeline": "m = pipeline.make_pipeline(preprocessing.FunctionTransformer(log_all),\n"
+    "    linear_model.LogisticRegression()).fit(X, y)",
+    "XGBClassifier": "m = xgboost.XGBClassifier(n_estimators=4).fit(X, y)",
+    "XGBBooster": "m = xgboost.train({'max_depth': 2}, xgboost.DMatrix(X, label=y), 4)",
+    "XGBPipeline": "m = pipeline.make_pipeline(preprocessing.StandardScaler(),\n"
+    "    xgboost.XGBRegressor(n_estimators=4)).fit(X, y)",
+    "LGBMClassifier": "m = lightgbm.LGBMClassifier(n_estimators=4, verbose=-1).fit(X, y)",
+    "LGBMBooster": "m = lightgbm.train({'verbose': -1}, lightgbm.Dataset(X, label=y), 4)",
+    "LGBMPipeline": "m = pipeline.make_pipeline(\n"
+    "    preprocessing.StandardScaler().set_output(transform='pandas'),\n"
+    "    lightgbm.LGBMRegressor(n_estimators=4, verbose=-1)).fit(X, y)",
+    "OLS": "m = sm.OLS(y, sm.add_constant(X)).fit()",
+    "Formula": "m = smf.glm('y ~ a + np.log(abs(b) + 1) + C(town)', F.assign(y=y)).fit()",
+    "ARIMA": "m = ARIMA(np.cumsum(y.to_numpy() * 1.0), order=(1, 0, 0)).fit()",
+    "Mean": "m = Mean(1.0)\nm.fit(X, y)",
+}
+# name -> (flavor, format)
+STORED = {
+    "ColumnTransformer": ("sklearn", "skops"),
+    "UserPipeline": ("sklearn", "pickle"),
+    "XGBClassifier": ("xgboost", "ubj"),
+    "XGBBooster": ("xgboost", "ubj"),
+    "XGBPipeline": ("sklearn", "skops"),
+    "LGBMClassifier": ("lightgbm", "skops"),
+    "LGBMBooster": ("lightgbm", "text"),
+    "LGBMPipeline": ("sklearn", "skops"),
+    "OLS": ("statsmodels", "pickle"),
+    "Formula": ("statsmodels", "pickle"),
+    "ARIMA": ("statsmodels", "pickle"),
+    "Mean": ("python", "pickle"),
+} | {name: ("sklearn", "pickle" if name in BY_CONSENT else "skops") for name in ESTIMATORS}
+NEEDS = {"XGB": "xgboost", "LGBM": "lightgbm", "OLS": "statsmodels", "Formula": "statsmodels",
+         "ARIMA": "statsmodels"}  # fmt: skip
+
+LOAD = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+import numpy as np
+from pathlib import Path
+from jupyter_mlops.registry.load import load_folder
+from jupyter_mlops.integrations.model_predictions import predict
+from jupyter_mlops.integrations.unpickling import unpickle
+folder, flavor, rows = Path(sys.argv[1]), sys.argv[2], unpickle(Path(sys.argv[3]).read_bytes())
+model = load_folder(folder)
+np.save(sys.argv[4], np.asarray(predict(model, flavor, rows)))
+print(json.dumps(type(model).__name__))
+"""
+
+
+@pytest.fixture(scope="module")
+def notebook() -> dict[str, Any]:
+    """What is there when a cell runs."""
+    import sklearn
+    from sklearn import (
+        compose,
+        ensemble,
+        linear_model,
+        model_selection,
+        neighbors,
+        pipeline,
+        preprocessing,
+        svm,
+        tree,
+    )
+
+    random = np.random.default_rng(0)
+    X = pd.DataFrame(random.normal(size=(80, 3)), columns=list("abc"))
+    y = (X["a"] + X["b"] * X["c"] > 0).astype(int)
+    space: dict[str, Any] = {
+        "__name__": "__main__", "np": np, "pd": pd, "sklearn": sklearn, "compose": compose,
+        "ensemble": ensemble, "linear_model": linear_model, "model_selection": model_selection,
+        "neighbors": neighbors, "pipeline": pipeline, "preprocessing": preprocessing, "svm": svm,
+        "tree": tree, "X": X, "y": y, "F": X.assign(town=random.choice(["u", "v"], 80)),
+    }  # fmt: skip
+    exec(NOTEBOOK, space)
+    return space
+
+
+@pytest.fixture
+def keep(
+    notebook: dict[str, Any], project: Project, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[Any, Any, ModelRecord]]:
+    """Execute a cell as `%%track` does; return its model, its example and the spooled record."""
+    from jupyter_mlops.capture.cellcode import read_cell
+
+    def run(source: str, consent: str | None = None, **more: Any) -> tuple[Any, Any, ModelRecord]:
+        space = dict(notebook, **more)
+        exec(source, space)
+        code = read_cell(source)
+        (found,) = find_estimators(space, ["m"], code, {})
+        name, rows = example(found, space, code, ["X", "F"])
+        record = spool(found, name, rows, BlobStore(project.journal), 10**8, consent=consent)
+        return found.model, rows, record
+
+    return run
+
+
+@pytest.fixture
+def build(project: Project, tmp_path: Path) -> Any:
+    builders = ModelBuilders(BlobStore(project.journal), tmp_path / "building")
+
+    def run(record: ModelRecord) -> BuiltModel:
+        return builders.build(record, None, isolate=False)
+
+    yield run
+    builders.close()
+
+
+def libraries(name: str) -> dict[str, Any]:
+    """The library behind a model, imported; skips where it is not installed."""
+    for start, library in NEEDS.items():
+        if name.startswith(start):
+            found = {library: pytest.importorskip(library)}
+            if library == "statsmodels":
+                import statsmodels.api as sm
+                import statsmodels.formula.api as smf
+                from statsmodels.tsa.arima.model import ARIMA
+
+                found |= {"sm": sm, "smf": smf, "ARIMA": ARIMA}
+            return found
+    return {}
+
+
+def predicted_elsewhere(folder: Path, flavor: str, rows: Any, tmp_path: Path) -> Any:
+    """What the stored model predicts in a process that only has its folder and the rows."""
+    given, answer = tmp_path / "rows.pkl", tmp_path / "answer.npy"
+    given.write_bytes(pickle.dumps(rows, 5))
+    command = [sys.executable, "-P", "-c", LOAD, str(folder), flavor, str(given), str(answer)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return np.load(answer)
+
+
+@pytest.mark.filterwarnings("ignore")  # What the libraries say of each other is not the subject.
+@pytest.mark.parametrize("name", [*ESTIMATORS, *OTHERS])
+def test_a_model_is_stored_and_predicts_the_same_in_another_process(
+    name: str, keep: Any, build: Any, notebook: dict[str, Any], tmp_path: Path
+) -> None:
+    from jupyter_mlops.integrations.model_predictions import predict
+
+    source = (ESTIMATORS | OTHERS)[name]
+    flavor, form = STORED[name]
+    model, rows, record = keep(source, "--allow-pickle", **libraries(name))
+    assert record.blob is not None, record.reason
+    assert record.flavor == flavor
+    built = build(record)
+    assert built.format == form
+    assert built.consent == ("--allow-pickle" if form == "pickle" else None)
+    assert "are equal" in built.verified
+    note = read_mlmodel(built.folder)["metadata"]["mlops"]
+    assert note["format"] == form
+    assert ("consent" in note) == (form == "pickle")
+    if name != "ARIMA":  # predicts a span of time
+        assert rows is not None
+        assert read_signature(built.folder) is not None
+    probe = {"ColumnTransformer": notebook["F"], "Formula": notebook["F"], "ARIMA": None,
+             "OLS": None}.get(name, notebook["X"])  # fmt: skip
+    found = predicted_elsewhere(built.folder, flavor, probe, tmp_path)
+    np.testing.assert_array_equal(found, np.asarray(predict(model, flavor, probe)))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_nine_of_the_eleven_need_no_consent(keep: Any, build: Any) -> None:
+    refused: dict[str, MlopsError] = {}
+    for name, source in ESTIMATORS.items():
+        try:
+            assert build(keep(source)[2]).format == "skops"
+        except UntrustedError as error:
+            refused[name] = error
+    assert set(refused) == BY_CONSENT
+    assert "__main__.log_all" in str(refused["FunctionTransformer"])
+    assert "__main__.Scale" in str(refused["NotebookTransformer"])
+    for error in refused.values():
+        assert error.hint == HOW_TO_CONSENT
+        assert "trust_pickle = true" in error.hint
+        assert "%%track --allow-pickle" in error.hint
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["OLS", "Mean"])
+def test_kinds_that_only_a_pickle_holds_are_left_out_without_consent(
+    name: str, keep: Any, build: Any
+) -> None:
+    _, _, record = keep(OTHERS[name], **libraries(name))
+    with pytest.raises(UntrustedError, match=name if name == "Mean" else "statsmodels") as caught:
+        build(record)
+    assert caught.value.hint == HOW_TO_CONSENT
+    assert caught.value.fields["types"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_pickle_is_loaded_only_while_it_is_what_this_user_stored(
+    keep: Any, build: Any, notebook: dict[str, Any]
+) -> None:
+    folder = build(keep(OTHERS["Mean"], "trust_pickle")[2]).folder
+    assert len(load_folder(folder).predict(notebook["X"])) == 80
+    path = folder / "python_model.pkl"
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(UntrustedError, match="can run any code"):
+        load_folder(folder)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("part", ["consent", "signature"])
+def test_a_pickle_without_consent_or_signature_is_never_opened(
+    part: str, keep: Any, build: Any
+) -> None:
+    import yaml
+
+    folder = build(keep(OTHERS["Mean"], "trust_pickle")[2]).folder
+    data = read_mlmodel(folder)
+    del data["metadata"]["mlops"][part]
+    (folder / "MLmodel").write_text(yaml.safe_dump(data))
+    with pytest.raises(UntrustedError, match="can run any code"):
+        load_folder(folder)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_plain_mlflow_opens_them_too(keep: Any, build: Any, notebook: dict[str, Any]) -> None:
+    import mlflow
+
+    for name in ("Mean", "NotebookTransformer", "XGBClassifier", "LGBMBooster"):
+        more = libraries(name)
+        model, _, record = keep((ESTIMATORS | OTHERS)[name], "trust_pickle", **more)
+        folder = build(record).folder
+        if name == "NotebookTransformer":
+            found = mlflow.sklearn.load_model(str(folder)).transform(notebook["X"])
+            wanted = model.transform(notebook["X"])
+        else:
+            found = mlflow.pyfunc.load_model(str(folder)).predict(notebook["X"])
+            wanted = model.predict(notebook["X"])
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(wanted))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_requirements_are_those_of_what_is_inside(keep: Any, build: Any) -> None:
+    name = "XGBPipeline"
+    _, _, record = keep(OTHERS[name], **libraries(name))
+    pins = {pin.partition("==")[0] for pin in record.requirements}
+    assert {"scikit-learn", "numpy", "pandas"} <= pins
+    assert any(pin.startswith("xgboost") for pin in pins)
+    text = (build(record).folder / "requirements.txt").read_text()
+    for pin in (*record.requirements, "skops"):
+        assert pin in text
+    assert "cloudpickle" not in text
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_serving_says_which_kinds_it_serves(keep: Any, build: Any) -> None:
+    from jupyter_mlops.errors import UsageError
+
+    folder = build(keep(OTHERS["XGBClassifier"], **libraries("XGB"))[2]).folder
+    with pytest.raises(UsageError, match="xgboost, and deployments serve no others"):
+        read_bundle(folder)
+    folder = build(keep(OTHERS["XGBPipeline"], **libraries("XGB"))[2]).folder
+    assert read_bundle(folder).method == "predict"
+
+
+def test_a_class_of_a_module_beside_the_notebook_goes_by_value(
+    keep: Any, build: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    notebook: dict[str, Any],
+) -> None:  # fmt: skip
+    (tmp_path / "beside_it.py").write_text(NOTEBOOK)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = __import__("beside_it")
+    _, _, record = keep("m = beside_it.Mean(2.0).fit(X, y)", "trust_pickle", beside_it=module)
+    assert record.format == "cloudpickle"
+    monkeypatch.delitem(sys.modules, "beside_it")
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(tmp_path)])
+    folder = build(record).folder
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    found = predicted_elsewhere(folder, "python", notebook["X"], elsewhere)
+    assert set(found) == {notebook["y"].mean() + 2.0}
+
+
+TORCH = """
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Linear(3, 8)
+        self.second = torch.nn.Linear(8, 1)
+    def forward(self, x):
+        return self.second(torch.relu(self.first(x)))
+
+m = Net()
+T = torch.tensor(X.to_numpy(), dtype=torch.float32)
+t = torch.tensor(y.to_numpy(), dtype=torch.float32)
+optimizer = torch.optim.Adam(m.parameters(), lr=0.05)
+for epoch in range(5):
+    optimizer.zero_grad()
+    loss = torch.nn.functional.mse_loss(m(T).squeeze(), t)
+    loss.backward()
+    optimizer.step()
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("form", ["pt2", "pickle"])
+def test_a_torch_module_of_the_notebook(
+    form: str, keep: Any, build: Any, notebook: dict[str, Any], tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    source = TORCH
+    if form == "pickle":  # what depends on the values cannot be exported as a graph
+        source = source.replace("return self", "return self.first(x) * 2 if x.sum() > 0 else self")
+    if form == "pickle":
+        with pytest.raises(UntrustedError, match="cannot be exported"):
+            build(keep(source, torch=torch)[2])
+    model, rows, record = keep(source, "trust_pickle", torch=torch)
+    assert (record.flavor, record.format) == ("pytorch", "cloudpickle")
+    assert any(pin.startswith("torch==") for pin in record.requirements)
+    assert rows.shape == (5, 3)
+    built = build(record)
+    assert built.format == form
+    assert "predictions of 5 rows are equal" in built.verified
+    T = notebook["X"].to_numpy().astype("float32")
+    wanted = model(torch.from_numpy(T)).detach().numpy()
+    found = predicted_elsewhere(built.folder, "pytorch", T, tmp_path)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_keras_model(keep: Any, build: Any, notebook: dict[str, Any], tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    source = (
+        "m = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(4), "
+        "keras.layers.Dense(1)])\nm.compile('adam', 'mse')\nm.fit(X, y, verbose=0)"
+    )
+    model, rows, record = keep(source, keras=keras)
+    assert record.flavor == "keras"
+    built = build(record)
+    assert built.format == "keras"
+    assert "predictions of 5 rows are equal" in built.verified
+    A = notebook["X"].to_numpy()
+    found = predicted_elsewhere(built.folder, "keras", A, tmp_path)
+    np.testing.assert_allclose(found, model.predict(A, verbose=0), rtol=1e-5, atol=1e-6)
+
+
+def test_what_stays_json(keep: Any) -> None:
+    """The record goes through the journal."""
+    _, _, record = keep("m = Mean(1.0)\nm.fit(X, y)", "trust_pickle")
+    wire: Mapping[str, Any] = json.loads(json.dumps(record.to_dict()))
+    assert ModelRecord.from_dict(wire) == record

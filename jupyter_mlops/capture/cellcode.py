@@ -60,8 +60,8 @@ class CellCode:
         certain: names that are bound whenever the cell ends without an error.
         literals: names whose one store is a literal at the top level that may be a parameter.
         fits: the calls of ``fit`` and its kin, in order.
-        calls: what is called by a plain name on one: ``net(X)`` is ``{"net": "X"}``.
         last: what to call the value of the last expression, if the cell ends with one.
+        calls: what is called by a plain name on one: ``net(X)`` is ``{"net": "X"}``.
     """
 
     kinds: dict[str, set[str]] = field(default_factory=dict)
@@ -69,6 +69,7 @@ class CellCode:
     literals: dict[str, Any] = field(default_factory=dict)
     fits: tuple[Fit, ...] = ()
     last: str | None = None
+    calls: dict[str, str] = field(default_factory=dict)
 
 
 def python_source(transformed: str, transform: Callable[[str], str]) -> str:
@@ -100,7 +101,8 @@ def read_cell(source: str) -> CellCode | None:
     }
     end = tree.body[-1] if tree.body else None
     last = label(end.value) if isinstance(end, ast.Expr) else None
-    return CellCode(reader.kinds, reader.certain, once, tuple(_fits(tree)), last)
+    fits = tuple(_fits(tree))
+    return CellCode(reader.kinds, reader.certain, once, fits, last, _calls(tree))
 
 
 def label(node: ast.expr) -> str:

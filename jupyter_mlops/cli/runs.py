@@ -10,7 +10,7 @@ import click
 from ..config import load_config
 from ..model.registry import RunSummary, key_metric
 from ..project import open_project
-from ..tracking import RunDetails, details_dict, list_runs, run_details
+from ..tracking import RunDetails, details_dict, list_runs, measured, run_details
 from .output import ago, duration, echo_json, json_option, number, run_argument, table
 from .records import finite, run_dict
 from .run_changes import (
@@ -168,7 +168,7 @@ def _sections(details: RunDetails) -> Iterator[tuple[str, list[tuple[str, str]]]
     yield "Models", [(str(m.get("name")), _model(m)) for m in run.models]
     yield "Files", [(item.name, item.reason or item.kind) for item in record.files]
     yield "Seeds", [(name, _short(seed)) for name, seed in record.seeds.items()]
-    yield "Resources", [(name.replace("_", " "), number(n)) for name, n in record.resources.items()]
+    yield "Resources", [measured(name, n) for name, n in record.resources.items()]
     if known is not None:
         yield (
             "Environment",

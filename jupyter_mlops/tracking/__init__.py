@@ -23,6 +23,7 @@ from .target import (
     watched_experiments,
 )
 from .why import explain
+from .wording import measured
 
 __all__ = [
     "DeliveryReport",
@@ -46,6 +47,7 @@ __all__ = [
     "give_consent",
     "list_runs",
     "load_run",
+    "measured",
     "note_run",
     "open_backend",
     "read_run_file",

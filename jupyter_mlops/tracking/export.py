@@ -16,7 +16,7 @@ from ..journal.redaction import Redactor
 from ..model.events import EnvironmentRecord, FileRecord, RunRecord
 from ..project import Project
 from .details import RunDetails, read_run_file, run_details
-from .export_page import RunContent, run_page
+from .export_page import RunContent, image_type, run_page
 from .wording import size
 
 __all__ = ["export_page", "export_run"]
@@ -72,8 +72,10 @@ def export_page(project: Project, config: Config, details: RunDetails) -> str:
             continue
         total += len(data)
         files[shown.name] = _clean(item, data, redactor)
-        if item.reason:
-            left_out[shown.name] = item.reason
+        if item.kind == "figure" and image_type(data) is None:
+            left_out[shown.name] = "it is no picture that a browser draws"
+        elif item.reason and item.kind in ("figure", "table", "code"):
+            left_out[shown.name] = shown.reason or item.reason
     content = RunContent(files, left_out)
     return run_page(clean, content, version=version(), exported=time.time())
 

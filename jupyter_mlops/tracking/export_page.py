@@ -15,9 +15,9 @@ from .curves import curve_svg
 from .details import RunDetails
 from .page import diff_html, table_html
 from .sanitise import table_of
-from .wording import count, moment, seconds, size, value
+from .wording import count, measured, moment, seconds, size, value
 
-__all__ = ["RunContent", "run_page"]
+__all__ = ["RunContent", "image_type", "run_page"]
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _POLICY = (
@@ -47,8 +47,8 @@ pre { background: var(--block) !important; border: 1px solid var(--line); border
 pre.source { counter-reset: line; } pre.source span { display: block; min-height: 1.45em; }
 pre.source span::before { counter-increment: line; content: counter(line); color: var(--soft);
   display: inline-block; width: 3em; margin-right: 1.2em; text-align: right; user-select: none; }
-table { border-collapse: collapse; display: block; overflow-x: auto; margin: 6px 0; }
-section > table th, section > table td { border-bottom: 1px solid var(--line);
+table { border-collapse: collapse; } .shown { overflow-x: auto; }
+section > div > table th, section > div > table td { border-bottom: 1px solid var(--line);
   padding: 4px 16px 4px 0 !important; text-align: left; vertical-align: top; }
 .shown table th, .shown table td { border: 1px solid var(--line); padding: 3px 8px; }
 .curves { display: flex; flex-wrap: wrap; gap: 16px; }
@@ -121,7 +121,7 @@ def run_page(details: RunDetails, content: RunContent, *, version: str, exported
         _table(
             "Resources",
             ("", ""),
-            ((name.replace("_", " "), _measure(name, n)) for name, n in record.resources.items()),
+            (measured(name, number) for name, number in record.resources.items()),
         ),
         _environment(details),
         _other_files(details),
@@ -198,7 +198,7 @@ def _figures(details: RunDetails, content: RunContent) -> Iterator[str]:
     shown = []
     for item in details.files("figure"):
         data = content.files.get(item.name)
-        kind = None if data is None else _image_type(data)
+        kind = None if data is None else image_type(data)
         if data is not None and kind is not None:
             code = base64.b64encode(data).decode("ascii")
             name = escape(item.name)
@@ -228,11 +228,11 @@ def _texts(details: RunDetails, content: RunContent, kind: str, title: str) -> I
     for item in details.files(kind):
         data = content.files.get(item.name)
         if data:
-            text = _plain(_decode(data))
             cut = ""
-            if item.size > len(data):
-                cut = f'<p class="soft">The first {size(len(data))} of {size(item.size)}.</p>'
-            yield _section(f"{title}: {item.name}", f"<pre>{escape(text)}</pre>{cut}")
+            if item.reason:
+                cut = f'<p class="soft">Not all of {size(item.size)}: {escape(item.reason)}</p>'
+            shown = f"<pre>{escape(_plain(_decode(data)))}</pre>{cut}"
+            yield _section(f"{title}: {item.name}", shown)
 
 
 def _diffs(details: RunDetails, content: RunContent) -> Iterator[str]:
@@ -315,13 +315,7 @@ def _input(item: InputRecord) -> tuple[str, ...]:
     )
 
 
-def _measure(name: str, number: float) -> str:
-    if name.endswith("_bytes"):
-        return size(number)
-    return seconds(number) if name.endswith("_seconds") else value(number)
-
-
-def _image_type(data: bytes) -> str | None:
+def image_type(data: bytes) -> str | None:
     """The type that the first bytes say; only what a browser draws without running anything.
 
     An SVG as an image runs no scripts and loads nothing (SVG 2, section 2.7.1).

@@ -87,20 +87,24 @@ def document(sections: Iterable[Section], title: str) -> str:
 
 
 def table_html(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; heads and cells are text."""
-    cell = "text-align:left;vertical-align:top;padding:2px 14px 2px 0;overflow-wrap:anywhere"
+    """A table; heads and cells are text.  Long words are broken in the last column only."""
+    cell = "text-align:left;vertical-align:top;padding:2px 14px 2px 0"
     head = "".join(
         f'<th scope="col" style="{cell};font-weight:500;opacity:.65">{escape(name)}</th>'
         for name in columns
     )
-    body = "".join(
-        "<tr>" + "".join(f'<td style="{cell}">{escape(item)}</td>' for item in row) + "</tr>"
-        for row in rows
-    )
+    body = "".join(f"<tr>{''.join(_cells(row, cell))}</tr>" for row in rows)
     return (
-        '<table style="border-collapse:collapse;color:inherit;margin:0;font-size:100%">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        '<div style="overflow-x:auto"><table style="border-collapse:collapse;color:inherit;'
+        'margin:0;font-size:100%;overflow-wrap:normal">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _cells(row: Sequence[str], style: str) -> Iterator[str]:
+    for place, item in enumerate(row, 1):
+        broken = ";overflow-wrap:anywhere;min-width:12em" if place == len(row) > 1 else ""
+        yield f'<td style="{style}{broken}">{escape(item)}</td>'
 
 
 def diff_html(diff: str) -> str:

@@ -42,7 +42,7 @@ def reasons(comparison: Comparison, a: RunDetails, b: RunDetails) -> Iterator[Re
             lines = f": {_lines(module.diff)}" if module.diff else ""
             yield Reason("code", f"The imported module {module.name} changed{lines}.")
     for change in comparison.models:
-        yield Reason("code", _change(change, f"The model {change.name}"))
+        yield Reason("code", _change(change, f"The fitted model {change.name}"))
     for change in (*comparison.params, *comparison.hyperparameters):
         yield Reason("parameter", _change(change, f"The parameter {change.name}"))
     yield from _packages(comparison.packages, {*_needed(a), *_needed(b)})

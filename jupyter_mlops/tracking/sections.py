@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .comparison import Comparison, Curve, Difference, InputDifference, MetricDifference, RunLabel
 from .why import Explanation
-from .wording import count, moment, seconds, signed, size, value
+from .wording import count, measured, moment, seconds, signed, size, value
 
 __all__ = ["Section", "comparison_sections", "explanation_sections"]
 
@@ -173,14 +173,8 @@ def _digest(digest: str | None) -> str:
 
 
 def _resource(change: Difference) -> tuple[str, ...]:
-    shown = ["-" if item is None else _measured(change.name, item) for item in (change.a, change.b)]
+    shown = ["-" if n is None else measured(change.name, n)[1] for n in (change.a, change.b)]
     ratio = ""
     if isinstance(change.a, (int, float)) and isinstance(change.b, (int, float)) and change.a:
         ratio = f"{(change.b - change.a) / abs(change.a):+.0%}"
-    return (change.name.rpartition("_")[0].replace("_", " ") or change.name, *shown, ratio)
-
-
-def _measured(name: str, number: float) -> str:
-    if name.endswith("_bytes"):
-        return size(number)
-    return seconds(number) if name.endswith("_seconds") else value(number)
+    return (measured(change.name, 0)[0], *shown, ratio)

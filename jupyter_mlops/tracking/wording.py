@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 from typing import Any
 
-__all__ = ["count", "moment", "seconds", "signed", "size", "value"]
+__all__ = ["count", "measured", "moment", "seconds", "signed", "size", "value"]
 
 _LENGTH = 120
 
@@ -46,6 +46,14 @@ def seconds(number: float | None) -> str:
         return f"{number:.3g} s"
     minutes, rest = divmod(round(number), 60)
     return f"{minutes} min {rest} s"
+
+
+def measured(name: str, number: float) -> tuple[str, str]:
+    """A resource's name and value: ``wall_seconds``, 1.5 are ``wall`` and ``1.5 s``."""
+    for ending, write in (("_bytes", size), ("_seconds", seconds)):
+        if name.endswith(ending):
+            return name.removesuffix(ending).replace("_", " "), write(number)
+    return name.replace("_", " "), value(number)
 
 
 def moment(at: float) -> str:

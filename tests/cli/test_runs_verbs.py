@@ -73,7 +73,7 @@ def test_show_has_everything(mlops: Run, project: Project) -> None:
     assert shown.code == 0
     for word in (
         "model.C", "trips.csv", "100 rows", "figures/fit.png", "random_state", "3.11.9",
-        "cccccccccccc", "loss", "3 points", "%%track", "epoch 1", "peak memory bytes",
+        "cccccccccccc", "loss", "3 points", "%%track", "epoch 1", "peak memory",
     ):  # fmt: skip
         assert word in shown.out, word
     data = mlops("runs", "show", runs.a.run_id, "--json").json

@@ -171,11 +171,28 @@ def test_a_process_without_threads_gets_none() -> None:
 
 def test_one_thread_for_all_cells(another_thread: None) -> None:
     before = threading.active_count()
-    meter = Meter()
     for _ in range(20):
+        meter = Meter()
         meter.start()
         assert meter.stop()["wall_seconds"] >= 0
     assert threading.active_count() - before <= 1
+
+
+@LINUX
+def test_one_inside_the_other(another_thread: None) -> None:
+    block = bytearray(400 * MIB)
+    del block
+    outer, inner = Meter(), Meter()
+    outer.start()
+    base = resources._memory()
+    assert base is not None
+    block = bytearray(200 * MIB)
+    time.sleep(0.4)
+    del block
+    inner.start()
+    time.sleep(0.3)
+    assert inner.stop()["peak_memory_bytes"] < base + 100 * MIB
+    assert outer.stop()["peak_memory_bytes"] > base + 190 * MIB
 
 
 def test_the_cost(another_thread: None) -> None:

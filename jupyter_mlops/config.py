@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from .errors import UsageError
 
-__all__ = ["Config", "is_local_uri", "load_config", "public_uri"]
+__all__ = ["Config", "absolute_uri", "is_local_uri", "load_config", "public_uri"]
 
 _CAPTURE_LEVELS = ("minimal", "standard", "full")
 _LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost"}
@@ -115,6 +115,16 @@ def public_uri(uri: str) -> str:
     if parts.scheme.split("+")[0] in _LOCAL_SCHEMES or "@" not in parts.netloc:
         return uri
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def absolute_uri(uri: str, folder: Path) -> str:
+    """``uri`` with a SQLite path that is relative made relative to ``folder``."""
+    parts = urlsplit(uri)
+    if parts.scheme.split("+")[0] == "sqlite" and not parts.netloc:
+        path = parts.path.removeprefix("/")
+        if path and not path.startswith("/") and path != ":memory:":
+            return f"{parts.scheme}:///{folder / path}"
+    return uri
 
 
 def _from_pyproject(path: Path) -> dict[str, Any]:

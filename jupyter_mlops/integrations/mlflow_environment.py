@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 import ssl
+import sys
 import urllib.error
 import urllib.request
 import warnings
@@ -22,6 +23,8 @@ from ..config import public_uri
 from ..errors import MlopsError, NotFoundError, ServiceError, UsageError
 
 __all__ = ["check_server", "mlflow_settings", "translate", "using"]
+
+brought = False  # whether MLflow is in this process because of us, and not of the person
 
 _ALWAYS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -67,6 +70,8 @@ def using(uri: str | None, timeout: float) -> Iterator[None]:
         # What MLflow uses that its own libraries deprecate is nothing that we or they could change.
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", DeprecationWarning)
+        global brought
+        brought = brought or "mlflow" not in sys.modules
         tracking: Any = import_module("mlflow")
         if uri is not None:
             address = tracking.get_tracking_uri() if tracking.is_tracking_uri_set() else None

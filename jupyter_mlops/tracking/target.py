@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from urllib.parse import urlsplit
 
 from ..config import Config, is_local_uri, public_uri
 from ..errors import UsageError
+from ..model.address import default_experiment, is_embedded, prepare_store, tracking_uri
 from ..model.ports import TrackingBackend
 from ..model.wiring import load_port
-from ..project import Project, file_lock
+from ..project import Project
 from ..state import StateDB
 from ..state.meta import get_meta, put_meta
 
@@ -28,27 +28,6 @@ _CONSENT = "consent"  # meta: public URI -> when
 EXPERIMENTS = "experiments"  # meta: names that this project has delivered to
 
 
-def tracking_uri(project: Project, config: Config) -> str:
-    """MLflow's address for this project: the configured one, else the project's own store.
-
-    A relative SQLite path is relative to the project's root, wherever a process stands.
-    """
-    uri = config.tracking_uri
-    if not uri:
-        return project.default_tracking_uri
-    parts = urlsplit(uri)
-    if parts.scheme.split("+")[0] == "sqlite" and not parts.netloc:
-        path = parts.path.removeprefix("/")
-        if path and not path.startswith("/") and path != ":memory:":
-            return f"{parts.scheme}:///{project.root / path}"
-    return uri
-
-
-def is_embedded(project: Project, config: Config) -> bool:
-    """Whether runs go to the project's own store."""
-    return tracking_uri(project, config) == project.default_tracking_uri
-
-
 def open_backend(project: Project, config: Config) -> TrackingBackend:
     """Return the tracking backend; the project's own store is made if need be.
 
@@ -56,19 +35,11 @@ def open_backend(project: Project, config: Config) -> TrackingBackend:
     """
     uri = tracking_uri(project, config)
     if is_embedded(project, config):
-        database = project.state / "mlflow.db"
-        prepare = load_port("tracking_store")
-        if database.exists():
-            prepare(database, project.artifacts)
-        else:
-            project.create()
-            # Three processes that migrate one fresh database crash; two minutes are a slow disk's.
-            with file_lock(project.state / "mlflow.lock", timeout=120.0):
-                prepare(database, project.artifacts)
+        prepare_store(project)
     backend: TrackingBackend = load_port("tracking")(
         uri,
         artifact_root=project.artifacts,
-        experiment_default=config.experiment or project.name,
+        experiment_default=default_experiment(project, config),
         timeout=config.delivery_timeout,
     )
     return backend
@@ -110,7 +81,7 @@ def watched_experiments(project: Project, config: Config) -> tuple[str, ...] | N
     """The experiments whose runs are this project's; ``None`` means all of its own store's."""
     if is_embedded(project, config):
         return None
-    names = {config.experiment or project.name}
+    names = {default_experiment(project, config)}
     if has_state(project):
         with StateDB(project).read() as connection:
             names.update(get_meta(connection, EXPERIMENTS, []))

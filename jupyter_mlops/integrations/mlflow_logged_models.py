@@ -19,8 +19,8 @@ from .mlflow_session import check_guard, pages
 from .mlflow_writing import (
     MODEL_KEY,
     RUN_ID,
-    metric_values,
-    milliseconds,
+    SYSTEM,
+    metric_points,
     model_name,
     param_values,
 )
@@ -212,10 +212,12 @@ class LoggedModels:
         linked = {output.model_id for output in (outputs.model_outputs if outputs else [])}
         if model_id not in linked:
             self._client.log_outputs(self._mlflow_id, [entities.LoggedModelOutput(model_id, 0)])
-        moment = milliseconds(run.ended)
+        # Exactly the points that the run has: MLflow would take any other for one more of its own.
+        last = {point[0]: point for point in sorted(metric_points(run), key=lambda point: point[3])}
         metrics = [
-            entities.Metric(name, value, moment, 0, model_id=model_id, run_id=self._mlflow_id)
-            for name, value in metric_values(run).items()
+            entities.Metric(name, value, moment, step, model_id=model_id, run_id=self._mlflow_id)
+            for name, value, moment, step in last.values()
+            if not name.startswith(SYSTEM)
         ]
         for start in range(0, len(metrics), 900):
             self._client.log_batch(self._mlflow_id, metrics[start : start + 900], synchronous=True)

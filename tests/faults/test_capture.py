@@ -91,6 +91,16 @@ class Loop:
         return [p for p in processes_of(self.project) if module in p.cmdline()]
 
 
+def stop_agents(project: Project) -> None:
+    """End the agent, and one that a killed kernel was just about to start."""
+
+    def stopped() -> bool:
+        agent_client.stop(project, timeout=60.0)
+        return not processes_of(project)
+
+    until(stopped, 90.0)
+
+
 def deliver_all(project: Project, config: Config) -> None:
     """The next start: everything that is left is delivered."""
     with StateDB(project).write() as connection:
@@ -142,7 +152,7 @@ def kill_at_random(
             loop.kill(TARGETS[number % len(TARGETS)])
     finally:
         loop.end()
-        agent_client.stop(project, timeout=60.0)
+        stop_agents(project)
     deliver_all(project, config)
     runs = check(project, plain, loop.acknowledged())
     print(f"{kills} kills, {len(loop.acknowledged())} cells returned, {runs} runs")
@@ -185,7 +195,7 @@ def with_a_dead_server(
             loop.kill(TARGETS[number % len(TARGETS)])
     finally:
         loop.end()
-        agent_client.stop(project, timeout=60.0)
+        stop_agents(project)
     assert waiting(project) >= len(loop.acknowledged()) > 0
     folder = project.root.parent / "server"
     folder.mkdir()
@@ -259,6 +269,7 @@ def test_a_killed_cell_is_closed_with_what_it_had_by_the_agent_of_the_next_one(
             assert time.monotonic() - began < 60.0
     finally:
         loop.end()
+        stop_agents(living)
 
 
 def _answers(port: int) -> bool:

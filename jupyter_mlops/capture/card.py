@@ -19,7 +19,7 @@ from ..model.registry import lower_is_better
 from ..project import Project
 from .card_html import render_html
 from .card_text import render_text
-from .card_values import json_value, one_of
+from .card_values import MARK, json_value, one_of
 from .sparkline import thin
 
 __all__ = [
@@ -50,63 +50,84 @@ def card_payload(
     baseline: Mapping[str, Any] | None = None,
     environment: EnvironmentRecord | None = None,
     mlflow: Mapping[str, Any] | None = None,
+    redact: bool = True,
 ) -> dict[str, Any]:
     """Return the card's data: plain JSON of at most ``LIMIT`` bytes, NaN and infinities as words.
 
     ``baseline`` is what the run is compared with (see ``baseline.find_baseline``), ``environment``
-    the session's, ``mlflow`` what ``mlflow_link`` says.  ``run`` must be redacted already.
+    the session's, ``mlflow`` what ``mlflow_link`` says.  With ``redact`` secrets in texts are
+    replaced, as in the journal: the card is kept in the notebook.
 
     In the card ``deltas`` maps a metric to its ``before``, ``change`` and ``better`` (``None``:
     neither), ``changed`` a parameter to what it was; ``series`` holds a few dozen points of each
-    metric that was logged by steps; ``cut`` counts what was left away of each list or table.
+    metric that was logged by steps; ``cut`` counts what was left away of each list or table,
+    ``redacted`` the secrets that were replaced.
     """
-    params, tuned = dict(run.params), _tuned(run)
-    changed = _changed({**tuned, **params}, baseline)
+    tuned = _tuned(run)
+    changed = _changed({**tuned, **run.params}, baseline)
+    # What differs comes first: the rest is folded away.
+    tuned = dict(sorted(tuned.items(), key=lambda item: item[0] not in changed))
+    # Whole texts are looked through: half a secret would not be found.
+    said = _clean(
+        {
+            "name": run.name,
+            "experiment": experiment,
+            "params": run.params,
+            "hyperparameters": tuned,
+            "changed": changed,
+            "models": [
+                {
+                    "name": model.name,
+                    "class_name": model.class_name,
+                    "kept": model.blob is not None,
+                    "reason": model.reason,
+                    "size": model.size,
+                    "flavor": model.flavor,
+                }
+                for model in run.models
+            ],
+            "inputs": [_input(item) for item in run.inputs],
+            "files": [_file(item) for item in run.files],
+            "seeds": run.seeds,
+            "left_out": run.left_out,
+            "warnings": list(run.warnings),
+            "error": run.error,
+            "branch": run.git_branch,
+        },
+        redact,
+    )
     tables: dict[str, Any] = {
-        "params": _values(params),
+        "params": _values(said["params"]),
         "metrics": _values(run.metrics),
         "deltas": _deltas(run.metrics, baseline),
-        # What differs comes first: the rest is folded away.
-        "hyperparameters": _values(
-            dict(sorted(tuned.items(), key=lambda kv: kv[0] not in changed))
-        ),
-        "changed": _values(changed),
-        "models": [
-            {
-                "name": one_of(model.name, 200),
-                "class_name": one_of(model.class_name, 200),
-                "kept": model.blob is not None,
-                "reason": None if model.reason is None else one_of(model.reason, 400),
-                "size": model.size,
-                "flavor": model.flavor,
-            }
-            for model in run.models
-        ],
-        "inputs": [_input(item) for item in run.inputs],
-        "files": [_file(item) for item in run.files],
-        "seeds": _values(run.seeds),
+        "hyperparameters": _values(said["hyperparameters"]),
+        "changed": _values(said["changed"]),
+        "models": [_values(item) for item in said["models"]],
+        "inputs": [_values(item) for item in said["inputs"]],
+        "files": [_values(item) for item in said["files"]],
+        "seeds": _values(said["seeds"]),
         "resources": _values(run.resources),
-        "left_out": {one_of(k, 200): one_of(v, 400) for k, v in run.left_out.items()},
-        "warnings": [one_of(text, 1000) for text in run.warnings],
+        "left_out": _values(said["left_out"]),
+        "warnings": [one_of(text, 1000) for text in said["warnings"]],
     }
     fixed: dict[str, Any] = {
         "version": 1,
         "run_id": run.run_id,
-        "name": one_of(run.name, 200),
+        "name": one_of(said["name"], 200),
         "status": run.status,
-        "experiment": one_of(experiment, 200),
+        "experiment": one_of(said["experiment"], 200),
         "project": _home_relative(root),
         "duration": round(run.duration, 6),
         "register": run.register,
         "registered_model": run.register_model,
         "notebook": run.notebook,
-        "error": None if run.error is None else {k: one_of(v, 1000) for k, v in run.error.items()},
+        "error": _error(said["error"]),
         "first": first,
         "dry_run": dry_run,
         "baseline": _shown_baseline(baseline),
         "bytes_kept": _bytes_kept(run),
         "environment": _environment(environment),
-        "git": _git(run),
+        "git": _git(run, said["branch"]),
         "modules": len(run.modules),
         "mlflow": None if mlflow is None else dict(mlflow),
     }
@@ -123,6 +144,7 @@ def live_payload(
     elapsed: float,
     series: Mapping[str, list[list[float]]],
     params: Mapping[str, Any] | None = None,
+    redact: bool = True,
 ) -> dict[str, Any]:
     """Return the card's data while the run goes on: ``live``, with the latest ``metrics``."""
     fixed: dict[str, Any] = {
@@ -142,7 +164,7 @@ def live_payload(
         "live": True,
     }
     tables: dict[str, Any] = {
-        "params": _values(params or {}),
+        "params": _values(_clean({"params": dict(params or {})}, redact)["params"]),
         "metrics": _values({name: points[-1][1] for name, points in series.items() if points}),
         "models": [],
         "warnings": [],
@@ -196,7 +218,9 @@ def _bounded(
             if course
         }
         card["cut"] = cut
-        if entries == 0 or len(json.dumps(card, ensure_ascii=False).encode()) <= LIMIT:
+        text = json.dumps(card, ensure_ascii=False)
+        card["redacted"] = len(MARK.findall(text))
+        if entries == 0 or len(text.encode()) < LIMIT - 100:
             return card
         entries, points = entries // 2, max(8, points // 2)
 
@@ -263,25 +287,25 @@ def _shown_baseline(baseline: Mapping[str, Any] | None) -> dict[str, Any] | None
 def _input(item: InputRecord) -> dict[str, Any]:
     digest = item.digest.rpartition(":")[2][:12] if item.digest else None
     return {
-        "name": one_of(item.name, 200),
+        "name": item.name,
         "kind": item.kind,
         "rows": item.rows,
         "columns": item.columns,
         "size": item.size,
         "digest": digest,
-        "source": None if item.source is None else one_of(item.source, 300),
+        "source": item.source,
         "how": item.how,
-        "reason": None if item.reason is None else one_of(item.reason, 300),
+        "reason": item.reason,
     }
 
 
 def _file(item: FileRecord) -> dict[str, Any]:
     return {
-        "name": one_of(item.name, 200),
+        "name": item.name,
         "kind": item.kind,
         "size": item.size,
         "kept": item.blob is not None or item.text is not None,
-        "reason": None if item.reason is None else one_of(item.reason, 300),
+        "reason": item.reason,
     }
 
 
@@ -306,12 +330,24 @@ def _environment(environment: EnvironmentRecord | None) -> dict[str, Any] | None
     }
 
 
-def _git(run: RunRecord) -> dict[str, Any] | None:
+def _clean(said: dict[str, Any], redact: bool) -> dict[str, Any]:
+    if not redact:
+        return said
+    from ..journal import default_redactor
+
+    return default_redactor().redact_record(said)
+
+
+def _error(error: Mapping[str, Any] | None) -> dict[str, str] | None:
+    return None if error is None else {k: one_of(str(v), 1000) for k, v in error.items()}
+
+
+def _git(run: RunRecord, branch: str | None) -> dict[str, Any] | None:
     if run.git_commit is None:
         return None
     return {
         "commit": run.git_commit[:10],
-        "branch": None if run.git_branch is None else one_of(run.git_branch, 200),
+        "branch": None if branch is None else one_of(branch, 200),
         "dirty": run.git_dirty,
     }
 

@@ -24,6 +24,8 @@ _FOLDED = 100  # Values, inputs and files behind the fold.
 _GREEN, _RED, _AMBER, _GREY = "#1a8f45", "#d6493f", "#b7791f", "#808080"  # On white and on black.
 _MARKS = {"FINISHED": _GREEN, "FAILED": _RED, "KILLED": _AMBER, "RUNNING": "#2f7fd6"}
 _FAINT = "opacity:.75"
+# Pages give code a background, which makes a card busy.
+_CODE = '<code style="background:none;padding:0;color:inherit">'
 
 
 def render_html(card: Mapping[str, Any]) -> str:
@@ -36,7 +38,7 @@ def render_html(card: Mapping[str, Any]) -> str:
         *_warnings(card),
     ]
     if card["first"] and not card["dry_run"]:
-        rows.append(_row("project", f"<code>{escape(card['project'])}</code>"))
+        rows.append(_row("project", f"{_CODE}{escape(card['project'])}</code>"))
     rows.append(_fold(card))
     return (
         '<div style="border:1px solid rgba(128,128,128,.4);border-radius:4px;padding:6px 10px;'
@@ -54,7 +56,7 @@ def _head(card: Mapping[str, Any]) -> str:
         f'<span style="{_FAINT}">{escape(status_words(card))} {word} '
         f"{show_seconds(card['duration'])}"
         + (f" &middot; {escape(card['experiment'])}" if card["experiment"] else "")
-        + ("" if card["dry_run"] else f" &middot; <code>{escape(card['run_id'][:10])}</code>")
+        + ("" if card["dry_run"] else f" &middot; {_CODE}{escape(card['run_id'][:10])}</code>")
         + "</span>"
     )
 
@@ -126,7 +128,7 @@ def _pairs(
 
 def _models(card: Mapping[str, Any]) -> Iterable[str]:
     for model in card["models"][:_LINES]:
-        what = f"<code>{escape(model['name'])}</code> {escape(model['class_name'])}"
+        what = f"{_CODE}{escape(model['name'])}</code> {escape(model['class_name'])}"
         if not model["kept"]:
             what += " " + _faint(f"not kept: {escape(model['reason'] or '')}")
         else:
@@ -205,20 +207,22 @@ def _summary(card: Mapping[str, Any]) -> Iterable[str]:
     environment = card.get("environment")
     if environment:
         yield f"Python {escape(environment['python'])}"
+    if card.get("redacted"):
+        yield f"{card['redacted']} redacted"
     if card.get("left_out"):
         yield f"{len(card['left_out']) + cut.get('left_out', 0)} left out"
 
 
 def _inputs(card: Mapping[str, Any]) -> Iterable[str]:
     for item in card.get("inputs", ())[:_FOLDED]:
-        text = f"<code>{escape(item['name'])}</code> {escape(item['kind'])}"
+        text = f"{_CODE}{escape(item['name'])}</code> {escape(item['kind'])}"
         if item["rows"] is not None:
             across = "" if item["columns"] is None else f" &times; {item['columns']:,}"
             text += f" {item['rows']:,}{across}"
         elif item["size"]:
             text += f" {show_size(item['size'])}"
         if item["digest"]:
-            text += f" <code>{escape(item['digest'])}</code>"
+            text += f" {_CODE}{escape(item['digest'])}</code>"
         if item["source"] and item["source"] != item["name"]:
             text += " " + _faint(f"from {escape(item['source'])}")
         if item["reason"]:
@@ -229,7 +233,7 @@ def _inputs(card: Mapping[str, Any]) -> Iterable[str]:
 
 def _files(card: Mapping[str, Any]) -> Iterable[str]:
     for item in card.get("files", ())[:_FOLDED]:
-        text = f"<code>{escape(item['name'])}</code> {show_size(item['size'])}"
+        text = f"{_CODE}{escape(item['name'])}</code> {show_size(item['size'])}"
         if item["reason"]:
             text += " " + _faint(f"{escape(item['reason'])}")
         yield _row(escape(item["kind"]), text)
@@ -272,9 +276,9 @@ def _git(card: Mapping[str, Any], *, whole: bool) -> str:
         return ""
     branch = f"{escape(found['branch'])} " if found["branch"] else ""
     if not whole:
-        return f"{branch}<code>{escape(found['commit'][:7])}</code>{'*' if found['dirty'] else ''}"
+        return f"{branch}{_CODE}{escape(found['commit'][:7])}</code>{'*' if found['dirty'] else ''}"
     changes = ", with changes that are not committed" if found["dirty"] else ""
-    return _row("git", f"{branch}<code>{escape(found['commit'])}</code>{changes}")
+    return _row("git", f"{branch}{_CODE}{escape(found['commit'])}</code>{changes}")
 
 
 def _resources(card: Mapping[str, Any]) -> str:
@@ -305,7 +309,7 @@ def _mlflow(card: Mapping[str, Any]) -> str:
             f'<a href="{escape(target)}" target="_blank" rel="noopener noreferrer">'
             f"{escape(target)}</a>",
         )
-    return _row("MLflow", f"<code>{escape(str(found.get('command', '')))}</code>")
+    return _row("MLflow", f"{_CODE}{escape(str(found.get('command', '')))}</code>")
 
 
 def _faint(content: str) -> str:
@@ -322,6 +326,6 @@ def _nowrap(content: str) -> str:
 
 def _row(label: str, content: str) -> str:
     return (
-        '<div style="display:flex;gap:8px"><span style="opacity:.6;min-width:7.5em;flex:none">'
+        '<div style="display:flex;gap:8px"><span style="opacity:.6;min-width:8.5em;flex:none">'
         f'{label}</span><span style="overflow-wrap:anywhere;min-width:0">{content}</span></div>'
     )

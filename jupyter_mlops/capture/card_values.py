@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
+    "MARK",
     "json_value",
     "one_of",
     "show_change",
@@ -17,6 +19,8 @@ __all__ = [
     "show_value",
 ]
 
+# What ``journal.redaction`` puts in a secret's place.
+MARK = re.compile(r"\*\*\*\[([\w.-]{1,60}):[0-9a-f]{8}\]", re.ASCII)
 _VALUE_LIMIT = 400  # Characters of one value in the payload: the card is no archive.
 
 
@@ -49,9 +53,9 @@ def one_of(value: Any, limit: int = 60) -> str:
 
 
 def show_value(value: Any) -> str:
-    """A parameter's or metric's value, in about five digits."""
+    """A parameter's or metric's value, in about five digits; what a redacted one was called."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return one_of(value)
+        return one_of(MARK.sub(r"[\1 redacted]", value if isinstance(value, str) else repr(value)))
     if isinstance(value, float) and not (value.is_integer() and abs(value) < 1e9):
         return f"{value:.5g}"
     return str(int(value))

@@ -19,6 +19,8 @@ from .readmodel import load_run, load_version, runs_by_mlflow_id
 
 __all__ = ["champions", "finished_runs", "peek"]
 
+_LOCKED = 0.003  # Seconds to wait for a lock: readers of a WAL hardly ever meet one.
+
 
 @contextlib.contextmanager
 def peek(path: Path, seconds: float) -> Iterator[sqlite3.Connection]:
@@ -29,7 +31,7 @@ def peek(path: Path, seconds: float) -> Iterator[sqlite3.Connection]:
     deadline = time.perf_counter() + seconds
     address = f"{path.absolute().as_uri()}?mode=ro"
     with contextlib.closing(
-        sqlite3.connect(address, uri=True, timeout=seconds, isolation_level=None)
+        sqlite3.connect(address, uri=True, timeout=_LOCKED, isolation_level=None)
     ) as connection:
         connection.row_factory = sqlite3.Row
         connection.set_progress_handler(lambda: int(time.perf_counter() > deadline), 2000)

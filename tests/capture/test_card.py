@@ -109,6 +109,7 @@ def test_the_payload_is_the_contract_with_the_front_end() -> None:
         "series": {},
         "mlflow": None,
         "cut": {},
+        "redacted": 0,
     }
 
 
@@ -331,7 +332,7 @@ def test_what_a_run_holds_is_counted_in_one_line_and_listed_behind_it() -> None:
     always, _, folded = html.partition("<details")
     head = folded.partition("</summary>")[0]
     for part in ("2 inputs", "2 hyperparameters", "2 figures", "output", "34 kB kept",
-                 "main <code>0123456</code>*", "Python 3.11.2", "1 left out"):  # fmt: skip
+                 "0123456</code>*", "Python 3.11.2", "1 left out"):  # fmt: skip
         assert part in head
     text = read_html(html)
     for part in ("df frame 1,200 × 14 " + "ab" * 6, "from data/t.csv", "12 MB",
@@ -425,3 +426,31 @@ def test_where_mlflow_shows_the_runs(project: Project, monkeypatch: pytest.Monke
     assert 'href="https://mlflow.example/"' in render_html(payload(mlflow=server))
     # Nothing but an address of a server becomes a link.
     assert "href" not in render_html(payload(mlflow={"uri": "javascript:alert(1)"}))
+
+
+def test_secrets_are_replaced_before_texts_are_shortened() -> None:
+    token = "ghp_" + "aB3" * 12
+    run = replace(
+        FULL,
+        params={"url": "x" * 385 + f" {token}", "password": "correct-horse"},
+        hyperparameters={"callback": [token]},
+        error={"ename": "HTTPError", "evalue": f"401 for {token}"},
+        warnings=(f"https://u:{token}@host refused",),
+        left_out={"a": token},
+        inputs=(InputRecord("df", "frame", source=f"https://h/?token={token}", reason=token),),
+    )
+    baseline = {"label": "b", "metrics": {"auc": 1.0}, "params": {"password": "other-horse-x"}}
+    card = payload(run, baseline=baseline)
+    for text in (json.dumps(bundle(card)), render_html(card), render_text(card)):
+        for secret in (token, token[:14], "correct-horse", "other-horse-x"):
+            assert secret not in text
+    assert card["redacted"] >= 6
+    text = read_html(render_html(card))
+    assert f"{card['redacted']} redacted" in text
+    assert "password [password redacted]" in text
+    started = RunStarted("01HZ", "s", 1.0, "taxi #1")
+    live = live_payload(
+        started, experiment="e", root=Path("/w"), elapsed=1.0, series={}, params={"key": token}
+    )
+    assert token not in json.dumps(live)
+    assert token in json.dumps(payload(run, redact=False))

@@ -84,6 +84,8 @@ export interface ICard {
   left_out: Record<string, string>;
   /** How the run is seen in MLflow: a server's address, or the command that starts its interface. */
   mlflow: { uri: string | null; command: string | null; run: string | null } | null;
+  /** How many secrets were replaced. */
+  redacted: number;
   /** How many of each list or table the card does not hold. */
   cut: Record<string, number>;
 }
@@ -247,6 +249,7 @@ function parseContents(data: Record<string, unknown>): Contents {
     mlflow: isObject(mlflow)
       ? { uri: httpAddress(mlflow.uri), command: text(mlflow.command), run: text(mlflow.run) }
       : null,
+    redacted: number(data.redacted) ?? 0,
     cut: mapped(data.cut, number)
   };
 }

@@ -109,8 +109,11 @@ export function formatValue(value: unknown, most = 60): string {
     return Number.isInteger(value) ? String(value) : formatNumber(value);
   }
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
-  return shorten(text.replace(/\s+/g, ' '), most);
+  return shorten(text.replace(MARK, '[$1 redacted]').replace(/\s+/g, ' '), most);
 }
+
+/** What stands in a secret's place in everything that is recorded. */
+const MARK = /\*\*\*\[([\w.-]{1,60}):[0-9a-f]{8}\]/g;
 
 /** Cut `text` to `most` characters with an ellipsis; notifications take at most 140. */
 export function shorten(text: string, most = 140): string {

@@ -81,6 +81,9 @@ function summarize(card: ICard, trans: TranslationBundle): string[] {
   if (card.environment) {
     facts.push(trans.__('Python %1', card.environment.python));
   }
+  if (card.redacted > 0) {
+    facts.push(trans.__('%1 redacted', card.redacted));
+  }
   const leftOut = Object.keys(card.left_out).length + (cut.left_out ?? 0);
   if (leftOut > 0) {
     facts.push(trans.__('%1 left out', leftOut));
@@ -99,7 +102,11 @@ function Whole(props: { card: ICard; trans: TranslationBundle }): JSX.Element {
         </Line>
       ))}
       <Cut count={cut.inputs} trans={trans} />
-      <Values label={trans.__('hyperparameters')} values={card.hyperparameters} />
+      <Values
+        label={trans.__('hyperparameters')}
+        values={card.hyperparameters}
+        first={card.changed}
+      />
       <Cut count={cut.hyperparameters} trans={trans} />
       {card.files.map((item, index) => (
         <Line key={index} label={fileKind(item, trans)}>
@@ -161,8 +168,18 @@ function Line(props: { label: string; children: React.ReactNode }): JSX.Element 
   );
 }
 
-function Values(props: { label: string; values: Record<string, unknown> }): JSX.Element | null {
-  const entries = Object.entries(props.values);
+function Values(props: {
+  label: string;
+  values: Record<string, unknown>;
+  /** Names that come first: a notebook file sorts all names by the alphabet. */
+  first?: Record<string, unknown>;
+}): JSX.Element | null {
+  const { first = {} } = props;
+  const all = Object.entries(props.values);
+  const entries = [
+    ...all.filter(([name]) => name in first),
+    ...all.filter(([name]) => !(name in first))
+  ];
   if (entries.length === 0) {
     return null;
   }

@@ -133,3 +133,8 @@ describe('formatSize', () => {
     expect(formatSize(bytes)).toBe(text);
   });
 });
+
+it('says what a redacted value was called', () => {
+  expect(formatValue('u:***[API_KEY:0123abcd]@h')).toBe('u:[API_KEY redacted]@h');
+  expect(formatValue('***[x:nothexad]')).toBe('***[x:nothexad]');
+});

@@ -29,7 +29,7 @@ def hardware() -> dict[str, Any]:
 def _cpu() -> str:
     # The beginning only: the kernel asks every core when all of it is read.
     text = _beginning(_CPUINFO)
-    fields = {}
+    fields: dict[str, str] = {}
     for line in text.splitlines():
         key, _, value = line.partition(":")
         fields.setdefault(key.strip(), value.strip())

@@ -23,7 +23,7 @@ __all__ = ["imported_modules", "project_files"]
 _FOREIGN = frozenset({"site-packages", "dist-packages", ".mlops", ".ipynb_checkpoints"})
 _SIZE_LIMIT = 64 * 1024 * 1024  # Bytes; a larger file (an extension built in place) has no hash.
 _STDLIB = os.path.dirname(os.__file__) + os.sep
-_dictionary = ModuleType.__dict__["__dict__"].__get__
+_dictionary = vars(ModuleType)["__dict__"].__get__
 
 
 class _Project:

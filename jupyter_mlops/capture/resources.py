@@ -26,6 +26,8 @@ _EVERY = 0.05  # between samples at first,
 _LATER = 0.5  # and when the cell has gone on
 _LONG = 60.0  # for so long.
 _PROC = "/proc/self"
+_LINUX: bool = sys.platform == "linux"
+_MAC: bool = sys.platform == "darwin"
 
 
 class Meter:
@@ -234,7 +236,7 @@ def _children() -> float:
 
 def _memory() -> int | None:
     """Resident bytes now (proc_pid_statm(5)); elsewhere by psutil."""
-    if sys.platform == "linux":
+    if _LINUX:
         fields = _read("statm").split()
         try:
             return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -250,7 +252,7 @@ def _memory() -> int | None:
 
 def _peak() -> int | None:
     """The most resident bytes so far (``VmHWM`` of proc_pid_status(5)); elsewhere by getrusage."""
-    if sys.platform == "linux":
+    if _LINUX:
         _, found, rest = _read("status").partition(b"\nVmHWM:")
         return int(rest.split(None, 1)[0]) * 1024 if found else None
     try:
@@ -259,7 +261,7 @@ def _peak() -> int | None:
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     except (ImportError, OSError, ValueError):
         return None
-    return int(most) if sys.platform == "darwin" else int(most) * 1024
+    return int(most) if _MAC else int(most) * 1024
 
 
 def _read(name: str) -> bytes:

@@ -66,9 +66,9 @@ def difference(
     unfollowed = sorted(set(modules) - tracked)
     new = _not_ignored(git, unfollowed)
     for name in new:
-        text = _as_new_file(top, name)
-        kept = text[: max(0, limit - len(patch))] if not cut else b""
-        cut += len(text) - len(kept)
+        file = _as_new_file(top, name)
+        kept = file[: max(0, limit - len(patch))] if not cut else b""
+        cut += len(file) - len(kept)
         patch += kept
     if cut:
         end = patch.rfind(b"\n") + 1

@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from ..journal.redaction import redact_text
+
 __all__ = ["start_logging"]
 
 _SIZE, _OLD = 1024 * 1024, 2
@@ -21,7 +23,7 @@ def start_logging(path: Path, *, foreground: bool) -> logging.Logger:
     logging.raiseExceptions = False  # A full disk must not end the agent.
     logger = logging.getLogger("jupyter_mlops.agent")
     logger.setLevel(logging.INFO)
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    formatter = _Formatter("%(asctime)s %(levelname)s %(message)s")
     file: logging.Handler = _Rotating(path, take_stderr=not foreground)
     file.setFormatter(formatter)
     root = logging.getLogger()
@@ -31,6 +33,11 @@ def start_logging(path: Path, *, foreground: bool) -> logging.Logger:
         terminal.setFormatter(formatter)
         logger.addHandler(terminal)
     return logger
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return redact_text(super().format(record))
 
 
 class _Rotating(logging.handlers.RotatingFileHandler):

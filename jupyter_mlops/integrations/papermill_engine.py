@@ -75,7 +75,7 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
         if now < self._next_save:
             return
         with contextlib.suppress(OSError):
-            write_notebook(self.nb, self._execution.output)
+            write_notebook(self.nb, self._execution.output, self._execution.clean)
         ended = time.monotonic()
         self._next_save = ended + max(_SAVE_EVERY, 20 * (ended - now))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import tempfile
@@ -17,8 +18,9 @@ import nbformat
 
 from ..model.ports import CellProgress
 
-__all__ = ["Execution", "kill_group", "write_notebook"]
+__all__ = ["Clean", "Execution", "kill_group", "write_notebook"]
 
+Clean = Callable[[dict[str, Any]], dict[str, Any]]
 _v4: Any = nbformat.v4  # its functions are not typed
 
 
@@ -40,6 +42,7 @@ class Execution:
     argv: list[str]
     timeout: float | None
     emit: Callable[[CellProgress], None]
+    clean: Clean | None = None
     started: float = field(default_factory=time.monotonic)
     deadline: float | None = None
     notebook: Any = None
@@ -83,10 +86,19 @@ class Execution:
             self.status, self.error = status, error
 
 
-def write_notebook(nb: Any, path: Path) -> None:
-    """Write a notebook whole or not at all.  ``OSError`` when it cannot be written."""
+def write_notebook(nb: Any, path: Path, clean: Clean | None = None) -> None:
+    """Write a notebook whole or not at all.  ``OSError`` when it cannot be written.
+
+    ``clean`` makes what is written from its JSON.
+    """
+    text = _v4.writes(nb)
+    if clean is not None:
+        data = json.loads(text)
+        cleaned = clean(data)
+        if cleaned != data:
+            text = json.dumps(cleaned, ensure_ascii=False, indent=1, sort_keys=True)
     # Lone surrogates in an output would fail the write; their escapes are valid JSON.
-    data = _v4.writes(nb).encode("utf-8", "backslashreplace") + b"\n"
+    data = text.encode("utf-8", "backslashreplace") + b"\n"
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -25,7 +25,7 @@ from papermill.translators import papermill_translators
 from ..errors import NotebookError, ProjectError, UsageError
 from ..model.ports import CellProgress, ExecutionResult
 from .papermill_engine import Engine
-from .papermill_execution import Execution, write_notebook
+from .papermill_execution import Clean, Execution, write_notebook
 
 __all__ = ["PapermillExecutor", "executor"]
 
@@ -60,6 +60,7 @@ class PapermillExecutor:
         env: Mapping[str, str],
         timeout: float | None = None,
         progress: Callable[[CellProgress], None] | None = None,
+        clean: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> ExecutionResult:
         """Run it; see ``model.ports.NotebookExecutor.execute``."""
         node, name, spec, language = _resolve(notebook, kernel, bool(parameters))
@@ -74,9 +75,10 @@ class PapermillExecutor:
             argv=list(spec.argv),
             timeout=timeout,
             emit=events.put,
+            clean=clean,
         )
         # The first write shows at once whether there is a place for the output.
-        _write(node, output)
+        _write(node, output, clean)
         work = _Work(node, execution, dict(parameters), name, language, events)
         work.start()
         try:
@@ -148,7 +150,7 @@ class _Work(threading.Thread):
         if execution.error is None and not execution.stopping:
             # papermill marks errors that a cell's tag allows as the end of the notebook, too.
             remove_error_markers(execution.notebook)
-        _write(execution.notebook, execution.output)
+        _write(execution.notebook, execution.output, execution.clean)
 
 
 def _pump(
@@ -210,10 +212,10 @@ def _read(path: Path) -> Any:
     return node
 
 
-def _write(node: Any, path: Path) -> None:
+def _write(node: Any, path: Path, clean: Clean | None) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_notebook(node, path)
+        write_notebook(node, path, clean)
     except OSError as error:
         raise ProjectError(
             f"{path} cannot be written: {error.strerror or error}", path=str(path)

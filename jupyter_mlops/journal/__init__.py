@@ -8,11 +8,12 @@ from .blobs import BlobStore
 from .format import Damage, decode_line, encode_record, scan
 from .process import ProcessIdentity, boot_id, process_identity, this_process
 from .reader import SessionFile, list_sessions, read_session
-from .redaction import Redactor, default_redactor, is_redacted, is_secret_name, redact_text
+from .redaction import REDACTED, Redactor, default_redactor, is_secret_name, redact_text
 from .signing import sign, verify
 from .writer import SessionJournal
 
 __all__ = [
+    "REDACTED",
     "BlobStore",
     "Damage",
     "ProcessIdentity",
@@ -23,7 +24,6 @@ __all__ = [
     "decode_line",
     "default_redactor",
     "encode_record",
-    "is_redacted",
     "is_secret_name",
     "list_sessions",
     "process_identity",

@@ -32,9 +32,10 @@ from .secret_names import is_secret_name, named_values
 from .secret_patterns import pattern_values
 from .signing import sign
 
-__all__ = ["MARK", "Redactor", "default_redactor", "is_redacted", "is_secret_name", "redact_text"]
+__all__ = ["REDACTED", "Redactor", "default_redactor", "is_secret_name", "redact_text"]
 
-MARK = re.compile(r"\*\*\*\[[\w.-]{1,60}:[0-9a-f]{8}\]", re.ASCII)
+# What stands in the place of a secret; its group is the secret's kind.
+REDACTED = re.compile(r"\*\*\*\[([\w.-]{1,60}):[0-9a-f]{8}\]", re.ASCII)
 _FAILED = "***[unreadable:00000000]"
 _SHORTEST = 6  # characters of an exact value: a shorter one is in too many innocent places
 _LONGEST = 64 * 1024  # characters of an exact value
@@ -62,7 +63,7 @@ _STRUCTURE = frozenset(
      "interpreter", "cwd", "host", "user", "python", "version"}
 )  # fmt: skip
 _RECORD_LISTS = frozenset({"models", "files", "inputs"})  # Fields with records in records.
-_KIND = re.compile(r"[^\w.-]+", re.ASCII)
+_KIND = re.compile(r"[\w.-]{1,60}", re.ASCII)
 
 
 class Redactor:
@@ -174,7 +175,7 @@ class Redactor:
 
     def _named(self, name: str, value: Any) -> Any:
         if isinstance(value, str):
-            if not value.strip("*") or MARK.fullmatch(value):
+            if not value.strip("*") or REDACTED.fullmatch(value):
                 return value
             if _distinct(value) and not any(map(str.isspace, value)):
                 self._learn(name, value)
@@ -218,7 +219,7 @@ class Redactor:
         parts, done = [], 0
         for start, end, kind in found:
             value = text[start:end]
-            if start < done or not value or MARK.search(value):
+            if start < done or not value or REDACTED.search(value):
                 continue
             if learn and _distinct(value) and not any(map(str.isspace, value)):
                 self._learn(kind, value)
@@ -232,7 +233,7 @@ class Redactor:
         if mark is None:
             if len(self._marks) > 4 * _MOST:
                 self._marks.clear()
-            shown = _KIND.sub("_", kind)[:60] or "secret"
+            shown = kind if _KIND.fullmatch(kind) else "secret"  # A key may be any text.
             mark = self._marks[key] = f"***[{shown}:{_digest(value)}]"
         return mark
 
@@ -298,7 +299,7 @@ def _needles(kinds: Mapping[str, str]) -> tuple[tuple[_Needle, ...], tuple[_Need
         for form in _written(value):
             exact.setdefault(form, (kind, value))
         for form in _encodings(value):
-            encoded.setdefault(form, (kind, value))
+            (encoded if len(form) >= _LONG_WORD else exact).setdefault(form, (kind, value))
     return tuple(
         tuple((form, *forms[form]) for form in sorted(forms, key=len, reverse=True))
         for forms in (exact, encoded)
@@ -359,7 +360,7 @@ def _exists(path: str) -> bool:
 
 def _distinct(value: str) -> bool:
     """Whether a value found under a secret's name is so distinct that it may be looked for."""
-    if not _is_exact(value) or MARK.search(value):
+    if not _is_exact(value) or REDACTED.search(value):
         return False
     if value.isalpha():
         return len(value) >= 16 or not (value.islower() or value.istitle() or value.isupper())
@@ -416,8 +417,3 @@ def default_redactor() -> Redactor:
 def redact_text(text: str) -> str:
     """``default_redactor().redact_text(text)``."""
     return default_redactor().redact_text(text)
-
-
-def is_redacted(text: str) -> bool:
-    """Whether something in ``text`` was replaced."""
-    return MARK.search(text) is not None

@@ -150,8 +150,8 @@ def named_values(text: str) -> Iterator[tuple[int, int, str]]:
             continue
         name = match.group().strip("-.")
         done = match.end()
-        if not is_secret_name(name):
-            continue
+        if not is_secret_name(name) or text.startswith("***[", max(0, start - 4)):
+            continue  # The second are the marks of secrets that were replaced.
         for begin, end in _value(text, start, match.end(), name):
             if begin >= done or begin >= match.end():
                 yield begin, end, name

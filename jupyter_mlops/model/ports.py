@@ -17,6 +17,7 @@ from .registry import ModelVersion, RegisteredModel, RunSummary
 __all__ = [
     "BuiltModel",
     "CellProgress",
+    "Copied",
     "Delivered",
     "ExecutionResult",
     "ModelCodec",
@@ -185,6 +186,22 @@ class RunPage:
     complete: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What was copied from another MLflow (or removed again), whose name is ``source``.
+
+    ``runs`` are all that are here now and come from there, ``new`` of them for the first time;
+    ``ids`` are those that were removed; ``skipped`` says what was left, and why.
+    """
+
+    source: str
+    runs: tuple[RunSummary, ...] = ()
+    new: int = 0
+    models: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+
+
 class ModelCodec(Protocol):
     """Model files that load without running foreign code."""
 
@@ -262,15 +279,17 @@ class NotebookExecutor(Protocol):
         env: Mapping[str, str],
         timeout: float | None = None,
         progress: Callable[[CellProgress], None] | None = None,
+        clean: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> ExecutionResult:
         """Run ``notebook`` and write the executed one to ``output``; the input is not changed.
 
         ``kernel`` names a kernelspec (``None``: the notebook's own), ``env`` is added to this
         process's environment for the kernel alone, ``timeout`` is in seconds for all cells
-        together, from when the kernel answers.  A cell's failure, the kernel's death and a timeout
-        are results, and the partial output is kept.  ``progress`` is called in the calling thread;
-        what it raises, and ``KeyboardInterrupt``, ends the kernel and its processes, keeps the
-        partial output and is raised.  Raises ``NotebookError`` for a file that is no notebook and
+        together, from when the kernel answers.  ``clean`` is given the notebook (as JSON) before
+        each write and returns what is written: without the secrets in it.  A cell's failure, the
+        kernel's death and a timeout are results, and the partial output is kept.  ``progress`` is
+        called in the calling thread; what it raises, and ``KeyboardInterrupt``, ends the kernel and
+        its processes, keeps the partial output and is raised.  Raises ``NotebookError`` for a file that is no notebook and
         ``UsageError`` for a kernelspec that is not installed, both before anything is started or
         written.
         """

@@ -18,7 +18,14 @@ from ..capture.git import head_commit
 from ..capture.redact import redact
 from ..capture.session import user_name
 from ..errors import ProjectError, RunError
-from ..journal import BlobStore, SessionJournal, list_sessions, read_session, this_process
+from ..journal import (
+    BlobStore,
+    Redactor,
+    SessionJournal,
+    list_sessions,
+    read_session,
+    this_process,
+)
 from ..model.events import FileRecord, ModelRecord, RunRecord, RunStarted, SessionHeader
 from ..model.ids import is_ulid, new_id, ulid_time
 from ..project import Project
@@ -38,12 +45,13 @@ _METRICS_LIMIT = 1024 * 1024
 class RunnerJournal:
     """A journal of its own for each headless run: kernels write theirs beside it."""
 
-    def __init__(self, project: Project, notebook: str | None) -> None:
+    def __init__(self, project: Project, notebook: str | None, redactor: Redactor | None) -> None:
         self.session = new_id()
+        self._redactor = redactor
         self._blobs = BlobStore(project.journal)
         process = this_process()
         with journal_errors(project):
-            self._journal = SessionJournal(project.journal, self.session)
+            self._journal = SessionJournal(project.journal, self.session, redactor=redactor)
             header = SessionHeader(
                 session=self.session,
                 started=time.time(),
@@ -74,8 +82,11 @@ class RunnerJournal:
         self._journal.close()
 
     def file(self, name: str, path: Path) -> FileRecord:
-        """Keep a file beside the run under ``name``."""
+        """Keep a file beside the run under ``name``; a text without its secrets."""
         data = path.read_bytes()
+        if self._redactor is not None:
+            with contextlib.suppress(UnicodeDecodeError):
+                data = self._redactor.redact_text(data.decode("utf-8")).encode("utf-8")
         return FileRecord(name, self._blobs.put(data), len(data))
 
     def model(self, path: Path, example: Path | None, limit: int) -> ModelRecord:

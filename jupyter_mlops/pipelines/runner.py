@@ -10,6 +10,7 @@ from typing import Any
 
 from ..config import Config
 from ..errors import MlopsError, RunError
+from ..journal import default_redactor
 from ..model.events import FileRecord, ModelRecord, RunRecord, RunStarted
 from ..model.ids import new_id
 from ..model.pipeline import Pipeline
@@ -78,6 +79,7 @@ def run_pipeline(
             deadline=None if timeout is None else time.monotonic() + timeout,
             on_cell=progress,
             on_step=on_step,
+            redactor=default_redactor() if config.redact else None,
         )
         outcome = _execute(project, config, plan, steps, trigger or {})
         if outcome.status == "KILLED":
@@ -114,7 +116,7 @@ def _execute(
 ) -> RunOutcome:
     with journal_errors(project):
         plan.folder.mkdir(mode=0o700, parents=True)
-    journal = RunnerJournal(project, plan.notebook)
+    journal = RunnerJournal(project, plan.notebook, steps.redactor)
     try:
         tags = source_tags(
             project, plan.source, "JOB" if plan.kind == "pipeline" else "NOTEBOOK", trigger
@@ -180,7 +182,7 @@ def _collect(
     files = []
     for step in plan.steps:
         if step.output.is_file():
-            hide_secrets(step.output, step.parameters)
+            hide_secrets(step.output, step.parameters, steps.redactor)
             files.append(journal.file(plan.file_names[step.name], step.output))
     if plan.definition is not None:
         files.append(journal.file(plan.definition.name, plan.definition))

@@ -1,35 +1,64 @@
-"""Secrets given as parameters, taken out of an executed notebook before it is kept.
+"""Secrets, taken out of an executed notebook before it is written.
 
-The kernel gets the values; the cell that papermill injects, its metadata and whatever was printed
-must not.  Which parameters are secrets is told by their names.  Best effort: a secret that was cut
-into pieces or encoded is not found.
+The kernel gets the values of parameters; the cell that papermill injects, its metadata and whatever
+was printed must not.  Which parameters are secrets is told by their names; everything else is the
+redactor's.  Best effort: a secret that was cut into pieces is not found.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..capture.redact import REDACTED, redact
+from ..journal import Redactor
 from .files import write_atomic
 
-__all__ = ["hide_secrets"]
+__all__ = ["cleaner", "hide_secrets"]
 
 _SHORTEST = 4  # characters: a shorter text is in too many innocent places
 
 
-def hide_secrets(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """Replace the values of secretly named parameters in an executed notebook by ``***``.
+def hide_secrets(notebook: Path, parameters: Mapping[str, Any], redactor: Redactor | None) -> None:
+    """Take the secrets out of an executed notebook, as ``cleaner`` does.
 
     The file is left alone when there are none.  ``OSError`` when it cannot be rewritten.
     """
-    names = [name for name, value in parameters.items() if redact(name, value) != value]
-    if not names:
-        return
     data = json.loads(notebook.read_text(encoding="utf-8"))
+    cleaned = cleaner(parameters, redactor)(data)
+    if cleaned == data:
+        return
+    text = json.dumps(cleaned, ensure_ascii=False, indent=1)
+    write_atomic(notebook, text.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def cleaner(
+    parameters: Mapping[str, Any], redactor: Redactor | None
+) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return what takes secrets out of a notebook (its JSON, which is not changed).
+
+    The values of secretly named parameters become ``***``, wherever they are; ``redactor`` finds
+    the others (``None``: they stay).
+    """
+    names = [name for name, value in parameters.items() if redact(name, value) != value]
+    values = [value for name in names for value in _texts(parameters[name])]
+    # The longest first: a value may be the beginning of another.
+    values = sorted(set(values), key=len, reverse=True)
+
+    def clean(notebook: dict[str, Any]) -> dict[str, Any]:
+        if names:
+            notebook = _without_parameters(copy.deepcopy(notebook), names)
+            notebook = _replaced(notebook, values)
+        return notebook if redactor is None else redactor.redact_notebook(notebook)
+
+    return clean
+
+
+def _without_parameters(data: dict[str, Any], names: list[str]) -> dict[str, Any]:
     known = data.get("metadata", {}).get("papermill", {}).get("parameters", {})
     known.update({name: REDACTED for name in names if name in known})
     for cell in data.get("cells", []):
@@ -38,11 +67,7 @@ def hide_secrets(notebook: Path, parameters: Mapping[str, Any]) -> None:
             for name in names:
                 source = re.sub(rf"(?m)^{name} = .*$", f'{name} = "{REDACTED}"', source)
             cell["source"] = source
-    values = [value for name in names for value in _texts(parameters[name])]
-    # The longest first: a value may be the beginning of another.
-    cleaned = _replaced(data, sorted(set(values), key=len, reverse=True))
-    text = json.dumps(cleaned, ensure_ascii=False, indent=1)
-    write_atomic(notebook, text.encode("utf-8", "backslashreplace") + b"\n")
+    return data
 
 
 def _texts(value: Any) -> list[str]:

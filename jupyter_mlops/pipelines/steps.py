@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..journal import Redactor
 from ..model.ports import CellProgress, ExecutionResult, NotebookExecutor
 from .outcome import StepOutcome, StepProgress
+from .secrets import cleaner
 
 __all__ = ["PlannedStep", "StepRunner"]
 
@@ -40,6 +42,7 @@ class PlannedStep:
 class StepRunner:
     """Runs planned steps one after the other; ``outcomes`` grows as they end.
 
+    ``redactor`` takes secrets out of the executed notebooks, ``None`` only those of parameters.
     ``deadline`` is a moment of ``time.monotonic()`` for all of them together.
     """
 
@@ -50,7 +53,9 @@ class StepRunner:
         deadline: float | None,
         on_cell: Callable[[CellProgress], None] | None,
         on_step: Callable[[StepProgress], None] | None,
+        redactor: Redactor | None = None,
     ) -> None:
+        self.redactor = redactor
         self.outcomes: list[StepOutcome] = []
         self.executing: PlannedStep | None = None
         self._executor = executor
@@ -126,6 +131,7 @@ class StepRunner:
             env=step.env,
             timeout=min(limits) if limits else None,
             progress=self._on_cell,
+            clean=cleaner(step.parameters, self.redactor),
         )
         self.executing = None
         if result.status != "completed":

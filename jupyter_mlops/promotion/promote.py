@@ -30,7 +30,7 @@ from .environment import ReplayEnvironment, replay_environment
 from .install import PROOF_FILE, check_untouched, digest, install
 from .replay import Replay, replay
 from .step import Composed, compose
-from .tracked import Tracked, find_tracked
+from .tracked import Tracked, find_tracked, has_secret, require_sources
 
 __all__ = ["Promotion", "promote"]
 
@@ -109,6 +109,7 @@ def promote(
     kernel = _kernel(tracked)
     executor.check(notebook, kernel=kernel)
     cut = backward_slice(tracked.events, tracked.target)
+    require_sources(tracked, cut.indices)
     with _workshop(project, name) as (new, scratch):
 
         def attempt(kept: Sequence[int]) -> tuple[Composed, Replay]:
@@ -131,7 +132,8 @@ def promote(
         widened = False
         everything = _everything(tracked)
         # A value drawn without a seed differs however many cells are kept.
-        if not replayed.equal and not cut.unseeded and everything != cut.indices:
+        wider_helps = not cut.unseeded and everything != cut.indices
+        if not replayed.equal and wider_helps and not has_secret(tracked, everything):
             wider, again = attempt(everything)
             if again.equal:
                 composed, replayed, widened = wider, again, True

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..journal import default_redactor
 from ..model.ports import CellProgress, NotebookExecutor
 from ..project import Project
 
@@ -67,6 +68,7 @@ def replay(
         cwd=project.root,
         env={"JUPYTER_MLOPS_AGENT": "off"},
         progress=progress,
+        clean=default_redactor().redact_notebook,
     )
     if result.status != "completed":
         error = result.error or {"ename": result.status, "evalue": ""}

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import NotebookError, UsageError
-from ..journal import SessionFile, list_sessions, read_session
+from ..journal import REDACTED, SessionFile, list_sessions, read_session
 from ..model.events import CellEvent, RunRecord
 from ..pipelines import read_notebook
 from ..project import Project
 
-__all__ = ["Tracked", "find_tracked"]
+__all__ = ["Tracked", "find_tracked", "has_secret", "require_sources"]
 
 _TRACK = re.compile(r"\s*%%track\b")
 
@@ -77,6 +77,34 @@ def find_tracked(project: Project, notebook: Path, run: str | None = None) -> Tr
         hint=f"Run it in Jupyter, or here: jupyter mlops run {project.relative(notebook)}",
         path=str(notebook),
     )
+
+
+def has_secret(tracked: Tracked, kept: Sequence[int]) -> bool:
+    """Whether a secret was taken out of the recorded source of one of the cells ``kept``."""
+    return any(REDACTED.search(tracked.events[i].source) for i in kept)
+
+
+def require_sources(tracked: Tracked, kept: Sequence[int]) -> None:
+    """Make sure that the cells at the positions ``kept`` are recorded as they were executed.
+
+    Raises ``NotebookError`` that names the first one that a secret was taken out of: neither would
+    the rest of it give the same result, nor should a secret get into a pipeline.
+    """
+    for position in kept:
+        event = tracked.events[position]
+        found = REDACTED.search(event.source)
+        if found is None:
+            continue
+        kind = found.group(1)
+        variable = re.sub(r"\W+", "_", kind).upper()
+        raise NotebookError(
+            f"cell [{event.seq}] of {tracked.notebook} had a secret in it ({kind}), "
+            "which was not recorded, so the cell cannot be replayed",
+            hint=f'Read it from the environment, os.environ["{variable}"], run the notebook again '
+            "and promote then.",
+            path=str(tracked.notebook),
+            cell=event.seq,
+        )
 
 
 def _named(project: Project, notebook: Path, document: Any, text: str) -> Tracked:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import load_config
 from ..errors import ConflictError, MlopsError
 from ..journal import this_process
+from ..journal.log_streams import redact_streams
 from ..model.ports import CellProgress
 from ..model.schedule import Schedule, slot_text
 from ..project import Project, open_project
@@ -55,6 +56,7 @@ Job = Callable[[Project, Schedule, float], Result]
 def main(arguments: list[str] | None = None) -> int:
     """Run the firing that the arguments name; return the exit code."""
     root, id, slot = sys.argv[1:] if arguments is None else arguments
+    redact_streams()  # They are the firing's log.
     project = open_project(root, create=False)
     return work(project, id, float(slot), run_pipeline_job)
 

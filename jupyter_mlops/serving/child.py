@@ -31,7 +31,9 @@ from tornado.ioloop import PeriodicCallback
 from .._version import version as package_version
 from ..config import load_config
 from ..errors import ConflictError, MlopsError, NotFoundError, RunError, UsageError
+from ..journal.log_streams import redact_streams
 from ..journal.process import this_process
+from ..journal.redaction import default_redactor
 from ..project import Project, open_project
 from ..state import StateDB
 from ..state.deployments import DeploymentRow, deployment_row, update_deployment
@@ -53,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until told to end; the exit code is 0, or the error's if it never served."""
     options = _options(arguments)
     os.umask(0o077)
+    redact_streams()  # They are the deployment's log.
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -69,7 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
         _log.exception("the deployment did not start")
         known = error if isinstance(error, MlopsError) else None
         failure = known or RunError(f"{type(error).__name__}: {error}")
-        report = {"epoch": options.epoch, "error": failure.to_dict()}
+        described = default_redactor().redact_value("error", failure.to_dict())
+        report = {"epoch": options.epoch, "error": described}
         temporary = folder / f".{FAILURE}.{os.getpid()}"
         temporary.write_text(json.dumps(report, default=str), encoding="utf-8")
         os.replace(temporary, folder / FAILURE)

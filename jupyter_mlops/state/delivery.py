@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..journal.redaction import redact_text
+
 __all__ = ["Progress", "advance", "all_progress", "begin_attempt", "get_progress", "postpone"]
 
 _FIRST = 1.0  # seconds
@@ -76,7 +78,7 @@ def postpone(
     attempts = max(1, get_progress(connection, session).attempts)
     delay = min(_LONGEST, _FIRST * 2.0 ** min(attempts - 1, 20))
     moment = now + delay * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-    _put(connection, session, "next_try = ?, error = ?", moment, error)
+    _put(connection, session, "next_try = ?, error = ?", moment, redact_text(error))
     return moment
 
 

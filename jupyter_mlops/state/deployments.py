@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from ..errors import MlopsError
 from ..journal.process import ProcessIdentity
+from ..journal.redaction import default_redactor
 from .changes import record_change
 from .db import StateDB
 
@@ -163,7 +164,7 @@ def _stored(name: str, value: Any) -> Any:
     if name == "warnings":
         return json.dumps(list(value))
     if name == "error" and value is not None:
-        return json.dumps(value.to_dict(), default=str)
+        return json.dumps(default_redactor().redact_value("error", value.to_dict()), default=str)
     return int(value) if isinstance(value, bool) else value
 
 

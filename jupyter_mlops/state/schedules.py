@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from ..errors import ConflictError
 from ..journal import ProcessIdentity
+from ..journal.redaction import redact_text
 from ..model.schedule import ACTIVE_STATES, Schedule, Slot
 from .changes import record_change
 from .db import StateDB
@@ -267,7 +268,7 @@ def finish_slot(
             "UPDATE slots SET state = ?, ended = ?, exit_code = ?, run_id = ?, detail = ? "
             "WHERE schedule = ? AND slot = ? AND epoch = ? AND holder = ? AND state = 'running'",
             (
-                state, now, exit_code, run_id, detail,
+                state, now, exit_code, run_id, None if detail is None else redact_text(detail),
                 claim.schedule, claim.slot, claim.epoch, claim.holder,
             ),
         )  # fmt: skip
@@ -302,7 +303,7 @@ def end_slot(
             "start_after = ?, exit_code = ? WHERE schedule = ? AND slot = ? AND epoch = ? "
             f"AND state IN ({marks})",
             (
-                state, now, detail, start_after, exit_code,
+                state, now, redact_text(detail), start_after, exit_code,
                 slot.schedule, slot.slot, slot.epoch, *states,
             ),
         )  # fmt: skip

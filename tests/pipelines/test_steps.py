@@ -36,6 +36,7 @@ class Scripted:
         env: Mapping[str, str],
         timeout: float | None = None,
         progress: Callable[[CellProgress], None] | None = None,
+        clean: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> ExecutionResult:
         self.calls.append((notebook.stem, timeout))
         status = self.script[notebook.stem](output)

@@ -7,6 +7,7 @@ own modules beside it, are not there in another process, so they go by value, wi
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import pickle
@@ -111,8 +112,14 @@ def _is_installed(place: str) -> bool:
     # Several packages are installed below a folder of this name wherever the interpreter looks.
     if "site-packages" in place or "dist-packages" in place:
         return True
-    roots = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
-    return os.path.realpath(place).startswith(tuple(os.path.realpath(root) for root in roots))
+    roots = _standard_library()
+    return place.startswith(roots) or os.path.realpath(place).startswith(roots)
+
+
+@functools.cache
+def _standard_library() -> tuple[str, ...]:
+    found = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+    return tuple({f"{os.path.realpath(folder)}{os.sep}" for folder in found})
 
 
 @contextlib.contextmanager

@@ -42,7 +42,9 @@ def _pin(module: str) -> str | None:
             for name in _DISTRIBUTIONS.get(module, (module,)):
                 version = _version(name)
                 if version is not None:
-                    _pins[module] = f"{_canonical(name)}=={version}"
+                    # Without a local part ("+cpu"): no index has a file by that name, and the
+                    # pin matches one that is installed all the same (PEP 440).
+                    _pins[module] = f"{_canonical(name)}=={version.partition('+')[0]}"
                     break
     return _pins[module]
 

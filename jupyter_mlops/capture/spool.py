@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from ..journal import BlobStore, sign
@@ -51,6 +52,8 @@ def spool(
         return left_out(found, f"larger than the limit of {limit:,} bytes (model-size-limit)")
     except Exception as error:
         return left_out(found, f"cannot be pickled: {type(error).__name__}: {error}"[:300])
+    if found.flavor == "keras":
+        modules |= {_keras_backend()}
     return ModelRecord(
         name=found.name,
         class_name=type(found.model).__name__,
@@ -64,6 +67,14 @@ def spool(
         consent=consent,
         requirements=requirements(modules),
     )
+
+
+def _keras_backend() -> str:
+    """What Keras computes with here; delivery needs the same to load the model."""
+    try:
+        return str(sys.modules["keras"].backend.backend())
+    except Exception:
+        return ""
 
 
 def _table_format(example: Any) -> str | None:

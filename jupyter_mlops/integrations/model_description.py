@@ -64,7 +64,8 @@ def pins(record: ModelRecord, flavor: str, example: Any, *more: str) -> list[str
         wanted.add("pandas")
     for module in sorted(wanted):
         for name in _distributions(module):
-            found.setdefault(name, f"{name}=={metadata.version(name)}")
+            version = metadata.version(name).partition("+")[0]  # of "2.0+cpu" no index has a file
+            found.setdefault(name, f"{name}=={version}")
     return [found[name] for name in sorted(found)]
 
 

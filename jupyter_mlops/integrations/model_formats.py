@@ -142,6 +142,7 @@ def _keras(model: Any, rows: Any, record: ModelRecord, codec: SkopsCodec, target
     import mlflow.keras
 
     example, signature = describe(model, "keras", rows)
+    target.mkdir()  # MLflow writes the example before it makes the folder.
     mlflow.keras.save_model(
         model,
         str(target),

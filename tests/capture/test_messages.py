@@ -71,7 +71,7 @@ SESSION = [
 ]
 INTERRUPTED = [
     "import time\nprint('begun', flush=True)\ntime.sleep(30)",
-    "print('begun', flush=True)\nawait asyncio.sleep(30)",
+    "print('begun', flush=True)\nawait asyncio.sleep(5)",
 ]
 
 Message = tuple[str, Any]
@@ -141,7 +141,8 @@ def _messages(kernel: Kernel, source: str, *, interrupt: bool = False) -> list[M
 
 
 _VARYING = (
-    (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{24}_\d+_\d+"), "MESSAGE"),
+    (re.compile(r"[0-9a-f]{32}"), "ID"),
     (re.compile(r"0x[0-9a-f]+"), "ADDRESS"),
     (re.compile(r"(Wall time|CPU times): .*"), "TIMES"),
     (re.compile(r"ipykernel_\d+/\d+\.py"), "FILE"),

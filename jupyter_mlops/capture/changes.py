@@ -98,6 +98,10 @@ class CodeState:
         self, root: Path, *, limit: int = DIFF_LIMIT, timeout: float = GIT_TIMEOUT
     ) -> None:
         self._root, self._limit, self._timeout = root, limit, timeout
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._current: _Job | None = None
         self._queued: _Job | None = None
@@ -107,6 +111,8 @@ class CodeState:
 
     def begin(self) -> None:
         """Start looking, or find that nothing has changed (a millisecond at most)."""
+        if self._pid != os.getpid():  # A forked child has neither the thread nor its locks.
+            self._reset()
         self._current = self._reuse(_LOOK) or self._submit()
 
     def end(self, timeout: float = 0.0) -> Changes | None:
@@ -202,6 +208,7 @@ class CodeState:
 
     def _ask(self) -> tuple[Changes, frozenset[str] | None]:
         self._kept = None
+        project_files(self._root)  # The first look at all modules takes long, so it is done here.
         repository = find_repository(self._root)
         if repository is None:
             return Changes(None, None, None, reason="not a git repository"), None

@@ -31,7 +31,8 @@ def plain(value: Any) -> Any:
     if type(value) in (list, tuple) and 0 < len(value) <= MANY:
         return list(value) if all(type(item) is int for item in value) else UNKNOWN
     numpy: Any = sys.modules.get("numpy")
-    if type(value).__module__ == "numpy" and isinstance(value, getattr(numpy, "integer", ())):
+    integer: Any = getattr(numpy, "integer", ()) if type(value).__module__ == "numpy" else ()
+    if isinstance(value, integer):
         return int(value)
     return UNKNOWN
 

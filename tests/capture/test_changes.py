@@ -266,6 +266,28 @@ def test_a_callback_that_raises_ends_nothing(repository: Path) -> None:
     assert look(state).dirty is False
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_looks_for_itself(repository: Path) -> None:
+    commit_all(repository)
+    code = f"""
+import os, sys
+from pathlib import Path
+from jupyter_mlops.capture.changes import CodeState
+state = CodeState(Path({str(repository)!r}))
+state.begin()
+assert state.end(20.0).dirty is False
+state._working = True  # As it is while the parent's thread works.
+state._lock.acquire()
+child = os.fork()
+if child == 0:
+    state.begin()
+    os._exit(0 if state.end(20.0).dirty is False else 3)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "0", done.stderr
+
+
 def test_no_repository(tmp_path: Path) -> None:
     state = CodeState(tmp_path)
     assert look(state) == Changes(None, None, None, reason="not a git repository")

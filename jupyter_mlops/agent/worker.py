@@ -130,6 +130,36 @@ def _revert_alias(
     return _change(revert_alias(project, load_config(project.root), name, alias, by=by))
 
 
+def _run_details(project: Project, run: str) -> dict[str, Any]:
+    from ..tracking import details_dict, run_details
+
+    return details_dict(run_details(project, load_config(project.root), run))
+
+
+def _delete_run(project: Project, run: str) -> dict[str, Any]:
+    from ..tracking import delete_run
+
+    return delete_run(project, load_config(project.root), run).to_dict()
+
+
+def _restore_run(project: Project, run: str) -> dict[str, Any]:
+    from ..tracking import restore_run
+
+    return restore_run(project, load_config(project.root), run).to_dict()
+
+
+def _rename_run(project: Project, run: str, name: str) -> dict[str, Any]:
+    from ..tracking import rename_run
+
+    return rename_run(project, load_config(project.root), run, name).to_dict()
+
+
+def _note_run(project: Project, run: str, note: str) -> dict[str, Any]:
+    from ..tracking import note_run
+
+    return note_run(project, load_config(project.root), run, note).to_dict()
+
+
 def _promote(
     project: Project, notebook: str, name: str | None = None, run: str | None = None
 ) -> dict[str, Any]:
@@ -153,6 +183,11 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "set_alias": _set_alias,
     "revert_alias": _revert_alias,
     "promote": _promote,
+    "run_details": _run_details,
+    "delete_run": _delete_run,
+    "restore_run": _restore_run,
+    "rename_run": _rename_run,
+    "note_run": _note_run,
 }
 
 

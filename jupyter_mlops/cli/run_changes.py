@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -22,7 +21,6 @@ from ..tracking import (
 from .output import echo_json, json_option, run_argument
 
 __all__ = [
-    "change_dict",
     "export_command",
     "note_command",
     "remove_command",
@@ -117,21 +115,9 @@ def export_command(run: str, output: Path | None, force: bool, as_json: bool) ->
     return 0
 
 
-def change_dict(change: RunChange) -> dict[str, Any]:
-    """A change as JSON: the same names as the REST API's ``RunChange``."""
-    return {
-        "run_id": change.run.run_id,
-        "mlflow_run_id": change.run.mlflow_run_id,
-        "name": change.run.name,
-        "note": change.run.note,
-        "before": change.before,
-        "undo": change.undo,
-    }
-
-
 def _tell(change: RunChange, text: str, as_json: bool) -> int:
     if as_json:
-        echo_json(change_dict(change))
+        echo_json(change.to_dict())
         return 0
     click.echo(text)
     click.echo(f"To take it back: {change.undo}")

@@ -74,8 +74,37 @@ OPERATIONS: tuple[Operation, ...] = (
         "read", "mlops:runs", "Runs", query="runs", errors=(400,),
     ),
     Operation(
-        "get", "runs/{run_id}", "One run and the model versions made from it",
-        "read", "mlops:runs", "RunDetail", query="path", errors=(400, 404),
+        "get", "runs/compare", "What differs between two runs",
+        "read", "mlops:runs", "Comparison", query="pair", errors=(400, 404),
+    ),
+    Operation(
+        "get", "runs/{run_id}", "One run with everything known of it and its model versions",
+        "read", "mlops:runs", "RunDetail", query="run", errors=(400, 404, 503),
+        path_parameters=_RUN_ID,
+    ),
+    Operation(
+        "get", "runs/{run_id}/why", "What changed since a run was best",
+        "read", "mlops:runs", "Explanation", query="why", errors=(400, 404),
+        path_parameters=_RUN_ID,
+    ),
+    Operation(
+        "delete", "runs/{run_id}", "Delete a run; it can be restored",
+        "write", "mlops:runs", "RunChange", query="place", errors=(400, 404, 409, 503),
+        path_parameters=_RUN_ID,
+    ),
+    Operation(
+        "post", "runs/{run_id}/restore", "Bring a deleted run back",
+        "write", "mlops:runs", "RunChange", body="Place", errors=(400, 404, 409, 503),
+        path_parameters=_RUN_ID,
+    ),
+    Operation(
+        "put", "runs/{run_id}/name", "Give a run another name",
+        "write", "mlops:runs", "RunChange", body="NewName", errors=(400, 404, 409, 503),
+        path_parameters=_RUN_ID,
+    ),
+    Operation(
+        "put", "runs/{run_id}/note", "Replace a run's note; an empty one removes it",
+        "write", "mlops:runs", "RunChange", body="NewNote", errors=(400, 404, 409, 503),
         path_parameters=_RUN_ID,
     ),
     Operation(

@@ -7,21 +7,25 @@ is not a finite number is ``null``: JSON cannot express it.
 
 from __future__ import annotations
 
-from typing import Any
+from .run_schemas import RUN_COMPONENTS
+from .shapes import (
+    BOOLEAN,
+    FREE,
+    INTEGER,
+    METRICS,
+    NUMBER,
+    STRING,
+    STRINGS,
+    TEXT,
+    TIME,
+    Schema,
+    ref,
+)
+from .shapes import list_of as _list
+from .shapes import object_of as _object
+from .shapes import or_null as _or_null
 
 __all__ = ["BODIES", "COMPONENTS", "QUERIES", "ref"]
-
-Schema = dict[str, Any]
-
-STRING: Schema = {"type": "string"}
-TEXT: Schema = {"type": ["string", "null"]}
-NUMBER: Schema = {"type": "number"}
-TIME: Schema = {"type": ["number", "null"]}
-INTEGER: Schema = {"type": "integer"}
-BOOLEAN: Schema = {"type": "boolean"}
-STRINGS: Schema = {"type": "array", "items": STRING}
-FREE: Schema = {"type": "object"}
-METRICS: Schema = {"type": "object", "additionalProperties": {"type": ["number", "null"]}}
 
 PATH: Schema = {
     "type": "string",
@@ -39,38 +43,33 @@ VERSION: Schema = {"type": "integer", "minimum": 1}
 LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 10_000}
 
 
-def ref(name: str) -> Schema:
-    """A reference to a component."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _list(schema: Schema) -> Schema:
-    return {"type": "array", "items": schema}
-
-
-def _object(properties: dict[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": [name for name in properties if name not in optional],
-        "properties": properties,
-    }
-
-
 # Query parameters by operation; all are optional unless named in ``required``.
 QUERIES: dict[str, Schema] = {
     "none": {"type": "object", "additionalProperties": False, "properties": {}},
     "path": _object({"path": PATH}, optional=("path",)),
+    "place": _object({"path": PATH}),
+    "run": _object(
+        {
+            "path": PATH,
+            "fetch": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": 1,
+                "description": "1: ask the tracking server for what is not on this machine.",
+            },
+        },
+        optional=("path", "fetch"),
+    ),
     "runs": _object({"path": PATH, "limit": LIMIT}, optional=("path", "limit")),
+    "pair": _object({"path": PATH, "a": RUN, "b": RUN}, optional=("path",)),
+    "why": _object({"path": PATH, "metric": NAME}, optional=("path", "metric")),
     "code": _object({"path": PATH, "name": NAME, "version": VERSION}, optional=("path",)),
 }
 
 BODIES: dict[str, Schema] = {
     "Place": _object({"path": PATH}),
+    "NewName": _object({"path": PATH, "name": NAME | {"maxLength": 250}}),
+    "NewNote": _object({"path": PATH, "note": {"type": "string", "maxLength": 5000}}),
     "NewVersion": _object(
         {
             "path": PATH,
@@ -199,8 +198,13 @@ COMPONENTS: dict[str, Schema] = BODIES | {
     ),
     "Run": _object(_RUN),
     "RunDetail": _object(
-        _RUN | {"registered": _list(_object({"name": STRING, "version": INTEGER}))}
+        _RUN
+        | {
+            "registered": _list(_object({"name": STRING, "version": INTEGER})),
+            "details": ref("RunContent"),
+        }
     ),
+    **RUN_COMPONENTS,
     "Runs": _object({"runs": _list(ref("Run"))}),
     "Pipelines": _object(
         {

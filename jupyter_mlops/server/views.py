@@ -11,6 +11,7 @@ from ..errors import MlopsError
 from ..model.pipeline import Pipeline
 from ..model.registry import ModelVersion, RegisteredModel, RunSummary, key_metric
 from ..model.schedule import Schedule
+from ..tracking import RunDetails, details_dict
 from .answers import error_json, redact
 from .paths import contents_path
 from .promotions import Job
@@ -62,8 +63,9 @@ def run_json(run: RunSummary) -> dict[str, Any]:
     }
 
 
-def run_detail_json(run: RunSummary, models: Iterable[RegisteredModel]) -> dict[str, Any]:
-    """A run with the model versions that were made from it."""
+def run_detail_json(details: RunDetails, models: Iterable[RegisteredModel]) -> dict[str, Any]:
+    """A run with everything known of it and the model versions that were made from it."""
+    run = details.summary
     ids = {run.run_id, run.mlflow_run_id} - {None}
     made = [
         {"name": version.name, "version": version.version}
@@ -71,7 +73,9 @@ def run_detail_json(run: RunSummary, models: Iterable[RegisteredModel]) -> dict[
         for version in model.versions
         if version.run_id in ids or version.mlflow_run_id in ids
     ]
-    return run_json(run) | {"registered": made}
+    # Where the record is here, its parameters have their types.
+    params = {"params": details.record.params} if details.complete else {}
+    return run_json(run) | params | {"registered": made, "details": details_dict(details)}
 
 
 def pipeline_json(pipeline: Pipeline, root: Path) -> dict[str, Any]:

@@ -50,7 +50,8 @@ pre.source span::before { counter-increment: line; content: counter(line); color
 table { border-collapse: collapse; } .shown { overflow-x: auto; }
 section > div > table th, section > div > table td { border-bottom: 1px solid var(--line);
   padding: 4px 16px 4px 0 !important; text-align: left; vertical-align: top; }
-.shown table th, .shown table td { border: 1px solid var(--line); padding: 3px 8px; }
+.shown table th, .shown table td { border: 1px solid var(--line) !important;
+  padding: 3px 8px !important; }
 .curves { display: flex; flex-wrap: wrap; gap: 16px; }
 figure { margin: 8px 0 16px; } figure img { max-width: 100%; background: #fff;
   border: 1px solid var(--line); border-radius: 6px; }

@@ -103,8 +103,11 @@ def table_html(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _cells(row: Sequence[str], style: str) -> Iterator[str]:
     for place, item in enumerate(row, 1):
-        broken = ";overflow-wrap:anywhere;min-width:12em" if place == len(row) > 1 else ""
-        yield f'<td style="{style}{broken}">{escape(item)}</td>'
+        if place == len(row) > 1:
+            width = ";overflow-wrap:anywhere;min-width:12em"
+        else:
+            width = ";white-space:nowrap" if len(item) <= 24 else ""
+        yield f'<td style="{style}{width}">{escape(item)}</td>'
 
 
 def diff_html(diff: str) -> str:

@@ -42,6 +42,17 @@ class RunChange:
     undo: str
     before: str | None = None
 
+    def to_dict(self) -> dict[str, str | None]:
+        """The change as plain data: the REST API's ``RunChange``."""
+        return {
+            "run_id": self.run.run_id,
+            "mlflow_run_id": self.run.mlflow_run_id,
+            "name": self.run.name,
+            "note": self.run.note,
+            "before": self.before,
+            "undo": self.undo,
+        }
+
 
 def delete_run(project: Project, config: Config, text: str) -> RunChange:
     """Delete a run softly in MLflow, which keeps it; ``restore_run`` brings it back.

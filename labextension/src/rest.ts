@@ -8,6 +8,16 @@ export interface components {
       /** @description Contents path of the active notebook or folder: its project is meant. */
       path: string;
     };
+    NewName: {
+      /** @description Contents path of the active notebook or folder: its project is meant. */
+      path: string;
+      name: string;
+    };
+    NewNote: {
+      /** @description Contents path of the active notebook or folder: its project is meant. */
+      path: string;
+      note: string;
+    };
     NewVersion: {
       /** @description Contents path of the active notebook or folder: its project is meant. */
       path: string;
@@ -152,6 +162,8 @@ export interface components {
       models: Record<string, unknown>[];
       registered: string | null;
       warnings: string[];
+      /** @description What a person wrote to it. */
+      note: string | null;
     };
     RunDetail: {
       run_id: string;
@@ -178,6 +190,207 @@ export interface components {
         version: number;
       }[];
       warnings: string[];
+      /** @description What a person wrote to it. */
+      note: string | null;
+      details: components['schemas']['RunContent'];
+    };
+    RunContent: {
+      /** @enum {unknown} */
+      origin: 'journal' | 'artifact' | 'mlflow' | 'summary';
+      /** @description Whether this is all that was captured. */
+      complete: boolean;
+      problem: string | null;
+      source: string | null;
+      cell_id: string | null;
+      error: Record<string, unknown> | null;
+      hyperparameters: Record<string, unknown>;
+      series: {
+        [key: string]: (number | null)[][];
+      };
+      inputs: {
+        name: string;
+        kind: string;
+        digest: string | null;
+        rows: number | null;
+        columns: number | null;
+        size: number;
+        schema: {
+          [key: string]: string;
+        };
+        source: string | null;
+        how: string;
+        reason: string | null;
+      }[];
+      files: {
+        name: string;
+        kind: string;
+        size: number;
+        kept: boolean;
+        reason: string | null;
+        /** @description Its text where the record holds it, cut to 20,000. */
+        text: string | null;
+      }[];
+      environment: {
+        digest: string;
+        python: string;
+        platform: string;
+        packages: {
+          [key: string]: string;
+        };
+        hardware: Record<string, unknown>;
+      } | null;
+      git: {
+        commit: string | null;
+        branch: string | null;
+        dirty: boolean | null;
+      };
+      modules: {
+        [key: string]: string;
+      };
+      seeds: Record<string, unknown>;
+      resources: {
+        [key: string]: number | null;
+      };
+      left_out: {
+        [key: string]: string;
+      };
+      tags: {
+        [key: string]: string;
+      };
+    };
+    RunChange: {
+      run_id: string;
+      mlflow_run_id: string | null;
+      name: string;
+      note: string | null;
+      /** @description The name or note that was replaced. */
+      before: string | null;
+      /** @description The command that takes it back. */
+      undo: string;
+    };
+    Difference: {
+      name: string;
+      a: unknown;
+      b: unknown;
+      /**
+       * @description Which run has it, if only one has.
+       * @enum {unknown}
+       */
+      only: 'a' | 'b' | null;
+    };
+    Comparison: {
+      a: {
+        run_id: string;
+        name: string;
+        status: string;
+        started: number;
+        duration: number | null;
+        notebook: string | null;
+        origin: string;
+      };
+      b: {
+        run_id: string;
+        name: string;
+        status: string;
+        started: number;
+        duration: number | null;
+        notebook: string | null;
+        origin: string;
+      };
+      metrics: {
+        name: string;
+        a: number | null;
+        b: number | null;
+        delta: number | null;
+        relative: number | null;
+        lower_is_better: boolean;
+        /** @enum {unknown} */
+        better: 'a' | 'b' | null;
+      }[];
+      params: components['schemas']['Difference'][];
+      hyperparameters: components['schemas']['Difference'][];
+      code: {
+        /** @description A unified diff; empty if equal. */
+        source: string;
+        git: components['schemas']['Difference'][];
+        modules: {
+          name: string;
+          /**
+           * @description Which run has it, if only one has.
+           * @enum {unknown}
+           */
+          only: 'a' | 'b' | null;
+          diff: string | null;
+        }[];
+      };
+      inputs: {
+        name: string;
+        /** @enum {unknown} */
+        status: 'changed' | 'a' | 'b' | 'renamed';
+        source: string | null;
+        other: string | null;
+        digest_a: string | null;
+        digest_b: string | null;
+        rows_a: number | null;
+        rows_b: number | null;
+        size_a: number | null;
+        size_b: number | null;
+        added: string[];
+        removed: string[];
+        retyped: {
+          [key: string]: string[];
+        };
+      }[];
+      same_inputs: string[];
+      packages: components['schemas']['Difference'][];
+      environment: components['schemas']['Difference'][];
+      seeds: components['schemas']['Difference'][];
+      models: components['schemas']['Difference'][];
+      resources: components['schemas']['Difference'][];
+      curves: {
+        name: string;
+        /** @description [step, value], in order of steps. */
+        a: (number | null)[][];
+        /** @description [step, value], in order of steps. */
+        b: (number | null)[][];
+      }[];
+      /** @description What could not be compared, and why. */
+      unknown: string[];
+      /** @description Nothing a result depends on is known to differ. */
+      same: boolean;
+    };
+    Explanation: {
+      run: {
+        run_id: string;
+        name: string;
+        status: string;
+        started: number;
+        duration: number | null;
+        notebook: string | null;
+        origin: string;
+      };
+      metric: string | null;
+      value: number | null;
+      best: {
+        run_id: string;
+        name: string;
+        status: string;
+        started: number;
+        duration: number | null;
+        notebook: string | null;
+        origin: string;
+      } | null;
+      best_value: number | null;
+      /** @enum {unknown} */
+      group: 'cell' | 'name' | 'pipeline' | 'experiment';
+      peers: number;
+      verdict: string;
+      reasons: {
+        kind: string;
+        sentence: string;
+      }[];
+      unknown: string[];
+      comparison: components['schemas']['Comparison'] | null;
     };
     Runs: {
       runs: components['schemas']['Run'][];

@@ -26,12 +26,13 @@ from .test_events import events_while
 
 @dataclass
 class Live:
-    """A project with two runs, journaled with their models and not delivered, and its server."""
+    """A project with three runs, two with models, that are not delivered, and its server."""
 
     server: Server
     project: Project
     good: str
     bad: str
+    lone: str
 
     def ask(self, method: str, route: str, **body: Any) -> Any:
         return self.server.ask(method, route, {"path": "proj", **body})
@@ -65,6 +66,7 @@ def live(
         ).run_id
         for name, accuracy in (("good", 0.9), ("bad", 0.4))
     ]
+    runs.append(session.run("lone", metrics={"accuracy": 0.5}).run_id)
     session.journal.close()
     gate = Gate("accurate", "accuracy", min=0.8)
     (project.pipelines / "taxi").mkdir(parents=True)
@@ -80,7 +82,7 @@ def live(
 
 
 def test_asking_starts_no_agent(live: Live) -> None:
-    assert live.get("status")["waiting"] == 2
+    assert live.get("status")["waiting"] == 3
     assert live.get("schedules")["agent_running"] is False
     assert live.get("status")["agent"] == {"running": False, "pid": None, "enabled": True}
     assert agent_client.read_pointer(live.project) is None
@@ -102,6 +104,7 @@ def test_refresh_starts_the_agent_and_delivers_what_waits(live: Live) -> None:
     assert {run_id: run["delivered"] for run_id, run in runs.items()} == {
         live.good: True,
         live.bad: True,
+        live.lone: True,
     }
 
 
@@ -156,6 +159,36 @@ def test_what_the_agent_refuses_keeps_its_status(live: Live) -> None:
         answer = live.ask(method, route, **body)
         assert answer.status == status, (route, body, answer.text)
         assert answer.data["message"]
+
+
+def test_a_run_is_renamed_noted_deleted_and_restored(live: Live) -> None:
+    run = f"runs/{live.bad}"
+
+    def act() -> None:
+        renamed = live.ask("PUT", f"{run}/name", name="not so good")
+        assert (renamed.status, renamed.data["before"]) == (200, "bad"), renamed.text
+        noted = live.ask("PUT", f"{run}/note", note="too few rows")
+        assert (noted.status, noted.data["note"]) == (200, "too few rows"), noted.text
+
+    (heard,) = events_while(live.server, act, 1)  # changes of one moment are told once
+    assert (heard["kind"], heard["action"], heard["id"]) == ("run", "updated", live.bad)
+    shown = live.get(run)
+    assert (shown["name"], shown["note"]) == ("not so good", "too few rows")
+    assert live.ask("PUT", f"{run}/note", note="").data["undo"].endswith("'too few rows'")
+    assert live.get(run)["note"] is None
+
+    kept = live.server.ask("DELETE", run, query={"path": "proj"})
+    assert kept.status == 409  # a version was made from it
+    other = live.lone
+    gone = live.server.ask("DELETE", f"runs/{other}", query={"path": "proj"})
+    assert gone.status == 200, gone.text
+    assert gone.data["undo"] == f"jupyter mlops runs restore {other}"
+    assert live.server.get(f"runs/{other}", path="proj").status == 404
+    assert live.ask("POST", f"runs/{other}/restore").status == 200
+    assert live.get(f"runs/{other}")["name"] == "lone"
+    assert live.ask("POST", f"runs/{other}/restore").status == 409
+    fetched = live.server.get(f"runs/{other}", path="proj", fetch="1").data
+    assert fetched["details"]["complete"] is True
 
 
 def test_a_tracking_server_that_is_down_is_an_answer(live: Live) -> None:

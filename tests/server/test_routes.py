@@ -155,7 +155,10 @@ def test_a_body_that_does_not_fit_is_refused_by_naming_the_field(server: Server)
     for operation in OPERATIONS:
         if operation.body is None:
             continue
-        method, path = operation.method.upper(), operation.path.format(deployment_id="taxi")
+        method, path = (
+            operation.method.upper(),
+            operation.path.format(deployment_id="taxi", run_id="01ARZ3"),
+        )
         for raw in (b"", b"not json", b"[1]", b"\xff", b'{"path": NaN}'):
             answer = server.ask(method, path, raw=raw)
             assert answer.status == 400, (path, raw, answer.text)

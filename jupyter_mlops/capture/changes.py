@@ -26,6 +26,7 @@ DIFF_LIMIT = 512 * 1024  # bytes
 GIT_TIMEOUT = 5.0  # seconds, for all questions together
 _LOOK = 0.001  # Seconds that looking at the followed files may take in the cell's way,
 _LOOK_BESIDE = 0.05  # and beside it; then asking git is cheaper.
+_LATER = 0.002  # Seconds: a thread that begins at once keeps its starter waiting for 5 ms.
 _MANY = 1000  # Files; more are looked at beside the cell only.
 _FILES = 20_000  # In a larger tree the last answer is not used again.
 _TICK = 50_000_000  # Nanoseconds; a change so soon after another may leave the same time.
@@ -190,6 +191,7 @@ class CodeState:
         return job
 
     def _work(self) -> None:
+        time.sleep(_LATER)
         while True:
             with self._lock:
                 job, self._queued = self._queued, None

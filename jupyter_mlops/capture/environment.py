@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -22,6 +23,9 @@ from .hardware import hardware
 from .lock import lock_text
 
 __all__ = ["current_environment", "prepare"]
+
+
+_LATER = 0.002  # Seconds: a thread that begins at once keeps its starter waiting for 5 ms.
 
 
 class _Reader:
@@ -64,6 +68,7 @@ def prepare() -> None:
 
 
 def _prepare() -> None:
+    time.sleep(_LATER)
     with contextlib.suppress(Exception):  # The call that needs it will say it.
         current_environment("")
 

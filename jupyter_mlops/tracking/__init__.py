@@ -2,7 +2,7 @@
 
 from .delivery import deliver
 from .details import RunDetails, read_run_file, run_details
-from .display import compare_display, compare_runs, why_display
+from .notebook import compare_display, compare_runs, why_display
 from .export import export_run
 from .loaded import Run, load_run
 from .page import document as sections_page

@@ -8,6 +8,7 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .._version import version
 from ..config import Config
@@ -86,7 +87,7 @@ def _redacted(details: RunDetails, redactor: Redactor) -> RunDetails:
     if environment is not None:
         environment = EnvironmentRecord.from_dict(redactor.redact_record(environment.to_dict()))
     summary = details.summary
-    texts = {
+    texts: dict[str, Any] = {
         name: redactor.redact_text(text)
         for name in ("name", "note", "notebook", "pipeline", "experiment", "registered")
         if (text := getattr(summary, name)) is not None

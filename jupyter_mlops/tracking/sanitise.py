@@ -45,7 +45,7 @@ class _Table(HTMLParser):
         spans = "".join(
             f' {name}="{int(value)}"'
             for name, value in attrs
-            if name in _SPANS and tag in ("td", "th") and _small(value)
+            if name in _SPANS and tag in ("td", "th") and value is not None and _small(value)
         )
         self.parts.append(f"<{tag}{spans}>")
         if tag not in _VOID:
@@ -82,6 +82,5 @@ def table_of(html: str) -> str:
     return "".join(parser.parts)
 
 
-def _small(value: str | None) -> bool:
-    known = value is not None and value.isascii() and value.isdigit() and len(value) <= 4
-    return known and 0 < int(value or 0) <= 1000
+def _small(value: str) -> bool:
+    return value.isascii() and value.isdigit() and len(value) <= 4 and 0 < int(value) <= 1000

@@ -55,8 +55,8 @@ def comparison_sections(comparison: Comparison) -> Iterator[Section]:
             yield Section(f"Module {module.name}", lines=(where,))
         else:
             known = (module.diff or "").strip()
-            lines = () if known else ("It changed; what exactly was not recorded.",)
-            yield Section(f"Module {module.name}", diff=module.diff or "", lines=lines)
+            said = () if known else ("It changed; what exactly was not recorded.",)
+            yield Section(f"Module {module.name}", diff=module.diff or "", lines=said)
     yield from _changes("Models", names, comparison.models)
     yield from _changes("Packages", names, comparison.packages)
     yield from _changes("Machine", names, comparison.environment)

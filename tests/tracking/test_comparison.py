@@ -22,7 +22,7 @@ from jupyter_mlops.state.readmodel import put_run
 from jupyter_mlops.tracking.comparison import compare, thinned
 from jupyter_mlops.tracking.curves import curve_svg
 from jupyter_mlops.tracking.details import RunDetails, run_details
-from jupyter_mlops.tracking.display import compare_display, compare_runs, why_display
+from jupyter_mlops.tracking.notebook import compare_display, compare_runs, display, why_display
 from jupyter_mlops.tracking.patches import reversed_patch, split_patch, unified
 from jupyter_mlops.tracking.why import explain
 
@@ -142,6 +142,15 @@ def test_words_that_are_no_two_runs_are_refused(project: Project) -> None:
             compare_display(words, project)
     with pytest.raises(UsageError, match="one run"):
         why_display(["a", "b"], project)
+
+
+def test_a_notebook_draws_what_the_magic_was_given(project: Project) -> None:
+    pair(project)
+    assert display(project, ["compare", "-2", "last"]) == compare_display(["-2", "last"], project)
+    assert display(project, ["why"]) == why_display([], project)
+    for words in ([], ["runs"], ["compare"]):
+        with pytest.raises(UsageError):
+            display(project, words)
 
 
 def test_why_names_what_changed_the_likeliest_first(project: Project) -> None:

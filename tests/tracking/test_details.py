@@ -182,7 +182,7 @@ def test_runs_of_plain_mlflow_and_delivered_ones(
 def test_a_local_run_needs_no_mlflow(project: Project) -> None:
     runs = pair(project)
     code = (
-        "import sys; from jupyter_mlops.tracking.display import compare_display, why_display\n"
+        "import sys; from jupyter_mlops.tracking.notebook import compare_display, why_display\n"
         f"bundle = compare_display(['{runs.a.run_id}', 'last'])\n"
         "assert bundle['text/html'].startswith('<div'), bundle\n"
         "assert 'accuracy' in why_display([])['text/plain']\n"

@@ -18,7 +18,18 @@ from .page import html, text
 from .sections import comparison_sections, explanation_sections
 from .why import explain
 
-__all__ = ["compare_display", "compare_runs", "why_display"]
+__all__ = ["compare_display", "compare_runs", "display", "why_display"]
+
+
+def display(project: Project, words: Sequence[str]) -> dict[str, Any]:
+    """The MIME bundle of ``compare A B`` or ``why [RUN] [--metric M]``, the verb included.
+
+    Only what is on this machine is read.  Raises what ``compare_display`` raises.
+    """
+    verb, *rest = words or ("",)
+    if verb not in _VERBS:
+        raise UsageError(f"{verb!r} is shown as text only", hint=f"Not so: {', '.join(_VERBS)}.")
+    return _VERBS[verb](rest, project)
 
 
 def compare_runs(
@@ -81,3 +92,6 @@ def why_display(
 def _open(project: Project | None) -> tuple[Project, Config]:
     project = project or open_project(create=False)
     return project, load_config(project.root)
+
+
+_VERBS = {"compare": compare_display, "why": why_display}

@@ -289,7 +289,7 @@ class NotebookExecutor(Protocol):
         each write and returns what is written: without the secrets in it.  A cell's failure, the
         kernel's death and a timeout are results, and the partial output is kept.  ``progress`` is
         called in the calling thread; what it raises, and ``KeyboardInterrupt``, ends the kernel and
-        its processes, keeps the partial output and is raised.  Raises ``NotebookError`` for a file that is no notebook and
-        ``UsageError`` for a kernelspec that is not installed, both before anything is started or
-        written.
+        its processes, keeps the partial output and is raised.  Raises ``NotebookError`` for a file
+        that is no notebook and ``UsageError`` for a kernelspec that is not installed, both before
+        anything is started or written.
         """

@@ -2,9 +2,9 @@
 
 from .delivery import deliver
 from .details import RunDetails, read_run_file, run_details
-from .notebook import compare_display, compare_runs, why_display
 from .export import export_run
 from .loaded import Run, load_run
+from .notebook import compare_display, compare_runs, why_display
 from .page import document as sections_page
 from .page import text as sections_text
 from .queries import find_run, list_runs

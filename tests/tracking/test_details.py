@@ -18,6 +18,7 @@ from jupyter_mlops.project import Project
 from jupyter_mlops.state import StateDB
 from jupyter_mlops.state.readmodel import put_run
 from jupyter_mlops.tracking import deliver, find_run, refresh
+from jupyter_mlops.tracking.comparison import compare
 from jupyter_mlops.tracking.details import RUN_FILE, read_run_file, run_details
 
 from .rich import PNG, amend, digest, environment, pair
@@ -201,3 +202,27 @@ def _list(project: Project, run_id: str, mlflow_id: str, **fields: Any) -> None:
     summary = RunSummary(run_id, "listed", "FINISHED", 1.0, 2.0, mlflow_run_id=mlflow_id, **fields)
     with StateDB(project).write() as connection:
         put_run(connection, summary)
+
+
+@pytest.mark.parametrize("by", ["folder", "mlflow"])
+def test_what_was_delivered_is_all_there_without_the_journal(
+    mlflow_project: Project, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = mlflow_project
+    runs = pair(project)
+    amend(runs.session, runs.a, inputs=(InputRecord("late", "file", digest("e")),))
+    before = run_details(project, CONFIG, runs.a.run_id)
+    assert deliver(project, CONFIG).delivered == 2
+    runs.session.path.unlink()
+    if by == "mlflow":
+        monkeypatch.setattr("jupyter_mlops.tracking.details._artifact_folder", lambda *_: None)
+    found = run_details(project, CONFIG, runs.a.run_id)
+    assert (found.origin, found.complete) == ("artifact", True)
+    assert found.environment == before.environment
+    assert found.record.inputs == before.record.inputs
+    assert found.record.series == before.record.series
+    assert repr(found.record.metrics) == repr(before.record.metrics)
+    assert read_run_file(project, CONFIG, found, found.files("figure")[0]) == PNG
+    assert compare(found, before).same
+    with pytest.raises(NotFoundError):
+        read_run_file(project, CONFIG, found, FileRecord("none.png", blob="0" * 64))

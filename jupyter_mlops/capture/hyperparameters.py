@@ -190,9 +190,9 @@ def _plain(value: Any, depth: int) -> Any:
         if isinstance(value, Mapping):
             return {str(_plain(k, depth + 1)): _plain(v, depth + 1) for k, v in value.items()}
         return [_plain(item, depth + 1) for item in islice(value, _ITEMS)]
-    if kind.__repr__ is not object.__repr__ and kind.__module__ in ("datetime", "decimal", "range"):
+    if isinstance(value, (range, slice, bytes, str)) or kind.__module__ in ("datetime", "decimal"):
         return str(value)
-    return str(value) if isinstance(value, (range, slice, bytes, str)) else kind.__name__
+    return kind.__name__
 
 
 def _qualified(value: Any) -> str:

@@ -232,9 +232,9 @@ def _pickle(model: Any, rows: Any, record: ModelRecord, target: Path) -> Stored:
 
 def _python_model(model: Any) -> Any:
     """The object as MLflow's kind of model.  The class is local so that it goes by value."""
-    from mlflow.pyfunc import PythonModel
+    from mlflow.pyfunc.model import PythonModel
 
-    class Predicts(PythonModel):  # type: ignore[misc]
+    class Predicts(PythonModel):
         """Hands what MLflow is given to the object's own ``predict``."""
 
         def __init__(self, model: Any) -> None:

@@ -127,16 +127,16 @@ def _equal(one: Any, other: Any, *, nearly: bool = False) -> bool:
     import numpy
     import scipy.sparse
 
-    if isinstance(one, (dict, list)):
-        if type(one) is not type(other) or len(one) != len(other):
-            return False
-        if isinstance(one, dict):
-            one, other = list(one.items()), list(other.items())
-        if any(isinstance(item, (tuple, list, dict, numpy.ndarray)) for item in one):
-            return all(
-                _equal(_listed(a), _listed(b), nearly=nearly)
-                for a, b in zip(one, other, strict=True)
-            )
+    if isinstance(one, dict):  # a network with several outputs
+        return isinstance(other, dict) and (
+            list(one) == list(other)
+            and all(_equal(one[name], other[name], nearly=nearly) for name in one)
+        )
+    if isinstance(one, list) and any(isinstance(item, numpy.ndarray) for item in one):
+        return isinstance(other, list) and (
+            len(one) == len(other)
+            and all(_equal(a, b, nearly=nearly) for a, b in zip(one, other, strict=True))
+        )
     if scipy.sparse.issparse(one):
         return bool(scipy.sparse.issparse(other)) and bool((one != other).nnz == 0)
     one, other = numpy.asarray(one), numpy.asarray(other)
@@ -147,10 +147,6 @@ def _equal(one: Any, other: Any, *, nearly: bool = False) -> bool:
     if one.dtype.kind in "fc":
         return bool(numpy.array_equal(one, other, equal_nan=True))
     return bool(numpy.array_equal(one, other))
-
-
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _length(rows: Any) -> int:

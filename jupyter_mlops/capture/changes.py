@@ -200,7 +200,7 @@ class CodeState:
                     return
             try:
                 same = self._reuse(_LOOK_BESIDE)
-                if same is not None and same.changes is not None:
+                if same is not None and same.changes is not None and not self._lacks(same):
                     changes, known = same.changes, same.known
                 else:
                     changes, known = self._ask()

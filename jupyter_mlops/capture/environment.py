@@ -50,6 +50,15 @@ class _Reader:
 _reader = _Reader()
 
 
+def _begin_anew() -> None:
+    global _reader
+    _reader = _Reader()
+
+
+if hasattr(os, "register_at_fork"):  # Another thread may hold the lock; the child never gets it.
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
 def current_environment(session_id: str) -> EnvironmentRecord:
     """Return the record of this interpreter now, for the session.
 

@@ -98,6 +98,8 @@ class _Project:
 
 
 _projects: dict[str, _Project] = {}
+if hasattr(os, "register_at_fork"):  # Another thread may hold a lock that the child never gets.
+    os.register_at_fork(after_in_child=_projects.clear)
 
 
 def project_files(root: Path) -> dict[str, str]:

@@ -113,6 +113,26 @@ def test_before_the_first_commit(repository: Path) -> None:
     assert "+++ b/train.py" in found.diff
 
 
+def test_a_repository_with_longer_names(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main", "--object-format=sha256")
+    (tmp_path / "train.py").write_text("one\n")
+    git(tmp_path, "add", "-A")
+    assert "+++ b/train.py" in look(CodeState(tmp_path)).diff
+    first = commit_all(tmp_path)
+    assert len(first) == 64
+    assert look(CodeState(tmp_path)) == Changes(first, "main", False)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_a_repository_of_somebody_else(repository: Path) -> None:
+    first = commit_all(repository)
+    for path in (repository, repository / ".git"):
+        os.chown(path, 12345, 12345)
+    found = look(CodeState(repository))  # Git does not trust it, and neither do we.
+    assert (found.commit, found.dirty) == (first, None)
+    assert "git" in str(found.reason)
+
+
 def test_a_linked_worktree_and_a_folder_below(repository: Path, tmp_path: Path) -> None:
     commit_all(repository)
     git(repository, "worktree", "add", "-q", "-b", "feature/x", str(tmp_path / "linked"))
@@ -133,6 +153,7 @@ def test_imported_files_that_git_does_not_follow(
     (repository / "src" / "empty_by_test.py").write_text("")
     (repository / "src" / "unused_by_test.py").write_text("c = 3\n")
     (repository / "ignored_by_test.py").write_text("key = 'private'\n")
+    age(repository)  # So that the first answer may be used again.
     state = CodeState(repository / "src")
     assert look(state).dirty is False  # Nothing of it was imported.
     state.begin()

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import subprocess
 import sys
 import time
 import types
@@ -145,6 +147,25 @@ def test_a_root_behind_a_link(tmp_path: Path, load: Callable[..., None]) -> None
     load("linked_by_test", folder="real")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     assert list(imported_modules(tmp_path / "link")) == ["linked_by_test.py"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_waits_for_no_lock() -> None:
+    code = """
+import os
+from pathlib import Path
+from jupyter_mlops.capture import environment, modules
+modules.imported_modules(Path("."))
+environment.current_environment("")
+with modules._projects["."].lock, environment._reader._lock:
+    child = os.fork()
+    if child == 0:
+        modules.imported_modules(Path("."))
+        os._exit(0 if environment.current_environment("").packages else 3)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "0", done.stderr
 
 
 def test_the_cost_when_nothing_is_new(tmp_path: Path, load: Callable[..., None]) -> None:

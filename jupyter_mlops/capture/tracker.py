@@ -122,7 +122,8 @@ class Tracker:
             notebook=session.project.relative(path) if path is not None else None,
             parent=outer.run_id if outer else self.env.get("JUPYTER_MLOPS_PARENT_RUN") or None,
         )
-        session.write(begun)
+        with contextlib.suppress(OSError):  # It waits in memory; the run's end says so.
+            session.write(begun)
         session.runs += 1
         log = RunLog(begun.run_id, session.id, session.write, session.blobs.put)
         running = Running(begun, log, tags=self._tags(begun, session))

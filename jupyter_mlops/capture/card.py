@@ -19,7 +19,7 @@ from ..model.registry import lower_is_better
 from ..project import Project
 from .card_html import render_html
 from .card_text import render_text
-from .card_values import MARK, json_value, one_of
+from .card_values import MARK, MIME, json_value, one_of
 from .sparkline import thin
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "render_text",
 ]
 
-MIME = "application/vnd.jupyter-mlops.run+json"
 LIMIT = 64 * 1024  # Bytes of the payload as JSON.
 _ENTRIES = 200  # Values, inputs, files ... of one kind, at most.
 _SERIES = 12
@@ -219,7 +218,7 @@ def _bounded(
         }
         card["cut"] = cut
         text = json.dumps(card, ensure_ascii=False)
-        card["redacted"] = len(MARK.findall(text))
+        card["redacted"] = len(MARK.findall(text)) + text.count('"***"')
         if entries == 0 or len(text.encode()) < LIMIT - 100:
             return card
         entries, points = entries // 2, max(8, points // 2)

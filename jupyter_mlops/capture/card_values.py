@@ -10,6 +10,7 @@ from typing import Any
 
 __all__ = [
     "MARK",
+    "MIME",
     "json_value",
     "one_of",
     "show_change",
@@ -19,6 +20,7 @@ __all__ = [
     "show_value",
 ]
 
+MIME = "application/vnd.jupyter-mlops.run+json"
 # What ``journal.redaction`` puts in a secret's place.
 MARK = re.compile(r"\*\*\*\[([\w.-]{1,60}):[0-9a-f]{8}\]", re.ASCII)
 _VALUE_LIMIT = 400  # Characters of one value in the payload: the card is no archive.

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .card_values import MIME
 from .terminal import BoundedText, Screen, strip_ansi
 
 __all__ = ["Captured", "OutputTap"]
@@ -153,8 +154,8 @@ class OutputTap:
             chunks, before = self._chunks, len(self._chunks)
             answer = original(*arguments, **named)
             try:
-                if self._listens():
-                    bundle = arguments[0] if arguments else named["data"]
+                bundle = arguments[0] if arguments else named["data"]
+                if self._listens() and MIME not in bundle:  # Our own card is no output.
                     transient = named.get("transient") or {}
                     self._note_bundle(
                         bundle,

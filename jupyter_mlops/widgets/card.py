@@ -46,7 +46,7 @@ class Card:
         )
         self.button.on_click(self._clicked)
         self.name.on_msg(self._submitted)
-        parts: list[Any] = [ipywidgets.HTML(html)]
+        parts: list[Any] = [ipywidgets.HTML(html + _words(card))]
         if _can_register(card):
             parts += [ipywidgets.HBox([self.name, self.button]), self.outcome]
         self.box = ipywidgets.VBox(parts)
@@ -86,6 +86,20 @@ class Card:
 
     def _say(self, text: str) -> None:
         self.outcome.value = f'<span role="status">{escape(text)}</span>'
+
+
+def _words(card: Mapping[str, Any]) -> str:
+    """What to write for the rest: VS Code runs none of our buttons' code in the server."""
+    lines = []
+    other = (card.get("baseline") or {}).get("run_id")
+    if other:
+        lines.append(
+            f"compare: <code>%mlops compare {escape(other)} {escape(card['run_id'])}</code>"
+        )
+    if card["notebook"] and card["status"] == "FINISHED":
+        lines.append("make the notebook a pipeline: <code>%promote</code>")
+    text = " &middot; ".join(lines)
+    return f'<div style="opacity:.75;font-size:90%">{text}</div>' if lines else ""
 
 
 def _can_register(card: Mapping[str, Any]) -> bool:

@@ -132,6 +132,14 @@ def test_the_text_of_what_is_neither(plain_shell: Shell) -> None:
     assert list(seen.files) == ["output.txt"]
 
 
+def test_a_run_card_is_no_output(plain_shell: Shell) -> None:
+    card = "{'application/vnd.jupyter-mlops.run+json': {}, 'image/png': 'iVBORw0KGgo='}"
+    show = "from IPython.display import display\n"
+    assert not run(plain_shell, f"{show}display({card}, raw=True)").files
+    picture = card.replace("run+json", "other+json")
+    assert run(plain_shell, f"{show}display({picture}, raw=True)").files
+
+
 def test_a_display_that_is_updated_is_kept_as_it_was_last(plain_shell: Shell) -> None:
     seen = run(
         plain_shell,

@@ -113,6 +113,17 @@ def test_without_anything_to_register_there_is_only_the_card(changes: dict[str, 
     assert html.value == "<b>card</b>"
 
 
+def test_what_has_no_button_has_its_words() -> None:
+    baseline = {"label": "last run", "run_id": "01HA<", "metrics": {}, "params": {}}
+    run = RunRecord(
+        "01HZ", "s", "taxi #3", "FINISHED", 1.0, 2.0, notebook="t.ipynb", metrics={"auc": 0.9}
+    )
+    card = card_payload(run, experiment="e", root=Path("/w"), first=False, baseline=baseline)
+    (html,) = Card(card, "", Registry({})).box.children
+    assert "%mlops compare 01HA&lt; 01HZ" in html.value
+    assert "%promote" in html.value
+
+
 def test_what_is_displayed_falls_back_to_html() -> None:
     shown: list[Mapping[str, Any]] = []
     card = payload()

@@ -103,6 +103,18 @@ export function formatSize(bytes: number): string {
   return `${Number((size / 1000).toPrecision(3))} TB`;
 }
 
+/** A measured resource by the unit in its name: `['peak memory', '1.2 GB']`. */
+export function formatMeasure(name: string, value: number): [string, string] {
+  const words = (ending: string) => name.slice(0, name.length - ending.length).replace(/_/g, ' ');
+  if (name.endsWith('_seconds')) {
+    return [words('_seconds'), formatDuration(value)];
+  }
+  if (name.endsWith('_bytes')) {
+    return [words('_bytes'), (value < 0 ? '−' : '') + formatSize(Math.abs(value))];
+  }
+  return [words(''), formatNumber(value)];
+}
+
 /** A parameter's value as text on one line, at most `most` characters. */
 export function formatValue(value: unknown, most = 60): string {
   if (typeof value === 'number') {

@@ -3,7 +3,7 @@ import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import type { ICard, IInput, IKeptFile } from '../model/card';
-import { formatDuration, formatNumber, formatSize, formatValue } from '../model/format';
+import { formatMeasure, formatSize, formatValue } from '../model/format';
 
 /** What a run holds: one line that counts it, and the whole behind a button. */
 export function CardDetails(props: {
@@ -141,7 +141,7 @@ function Whole(props: { card: ICard; trans: TranslationBundle }): JSX.Element {
       {Object.keys(card.resources).length > 0 && (
         <Line label={trans.__('resources')}>
           {Object.entries(card.resources)
-            .map(([name, value]) => resource(name, value))
+            .map(([name, value]) => formatMeasure(name, value).join(' '))
             .join(', ')}
         </Line>
       )}
@@ -249,15 +249,4 @@ function fileKind(item: IKeptFile, trans: TranslationBundle): string {
     default:
       return trans.__('file');
   }
-}
-
-function resource(name: string, value: number): string {
-  const words = (ending: string) => name.slice(0, -ending.length).replace(/_/g, ' ');
-  if (name.endsWith('_seconds')) {
-    return `${words('_seconds')} ${formatDuration(value)}`;
-  }
-  if (name.endsWith('_bytes')) {
-    return `${words('_bytes')} ${formatSize(value)}`;
-  }
-  return `${name.replace(/_/g, ' ')} ${formatNumber(value)}`;
 }

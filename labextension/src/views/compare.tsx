@@ -2,10 +2,15 @@ import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import type { ICodeDiff, IComparison, IInputDiffers, IMetricDiffers } from '../model/compare';
+import type {
+  ICodeDiff,
+  IComparison,
+  IInputDiffers,
+  IMetricDiffers,
+  TableKind
+} from '../model/compare';
 import { diffLines } from '../model/compare';
-import type { TableKind } from '../model/compare';
-import { formatChange, formatNumber, formatValue } from '../model/format';
+import { formatChange, formatMeasure, formatNumber, formatValue } from '../model/format';
 import { Curves } from './lines';
 
 /** Show what differs between two runs. */
@@ -26,7 +31,7 @@ export function CompareView(props: {
   trans: TranslationBundle;
 }): JSX.Element {
   const { comparison, trans } = props;
-  const { a, b, metrics, tables, inputs, code, curves, unknown } = comparison;
+  const { a, b, metrics, inputs, code, curves, unknown } = comparison;
   return (
     // It scrolls, so it takes the keyboard.
     <div
@@ -66,22 +71,7 @@ export function CompareView(props: {
           </div>
         </Section>
       )}
-      {tables.map(({ kind, rows }) => (
-        <Section key={kind} title={tableTitle(kind, trans)}>
-          <table>
-            <Head a={a.name} b={b.name} />
-            <tbody>
-              {rows.map(row => (
-                <tr key={row.name}>
-                  <th scope="row">{row.name}</th>
-                  <td>{row.only === 'b' ? '–' : formatValue(row.a, 200)}</td>
-                  <td>{row.only === 'a' ? '–' : formatValue(row.b, 200)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </Section>
-      ))}
+      <Tables comparison={comparison} kinds={FIRST} trans={trans} />
       {inputs.length > 0 && (
         <Section title={trans.__('Inputs')}>
           <ul>
@@ -98,6 +88,7 @@ export function CompareView(props: {
           ))}
         </Section>
       )}
+      <Tables comparison={comparison} kinds={REST} trans={trans} />
       {unknown.length > 0 && (
         <Section title={trans.__('Not known')}>
           <ul className="jp-mlops-muted">
@@ -108,6 +99,42 @@ export function CompareView(props: {
         </Section>
       )}
     </div>
+  );
+}
+
+/** What a person chose comes before the code and the data, what is around them after. */
+const FIRST: TableKind[] = ['params', 'hyperparameters', 'seeds', 'models'];
+const REST: TableKind[] = ['git', 'packages', 'environment', 'resources'];
+
+function Tables(props: {
+  comparison: IComparison;
+  kinds: TableKind[];
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { comparison, kinds, trans } = props;
+  return (
+    <>
+      {comparison.tables
+        .filter(table => kinds.includes(table.kind))
+        .map(({ kind, rows }) => (
+          <Section key={kind} title={tableTitle(kind, trans)}>
+            <table>
+              <Head a={comparison.a.name} b={comparison.b.name} />
+              <tbody>
+                {rows.map(row => (
+                  <tr key={row.name}>
+                    <th scope="row">
+                      {kind === 'resources' ? formatMeasure(row.name, 0)[0] : row.name}
+                    </th>
+                    <td>{row.only === 'b' ? '–' : shownValue(kind, row.name, row.a)}</td>
+                    <td>{row.only === 'a' ? '–' : shownValue(kind, row.name, row.b)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </Section>
+        ))}
+    </>
   );
 }
 
@@ -232,6 +259,12 @@ function describeInput(
       <code>{item.name}</code> {facts.join('; ')}
     </>
   );
+}
+
+function shownValue(kind: TableKind, name: string, value: unknown): string {
+  return kind === 'resources' && typeof value === 'number'
+    ? formatMeasure(name, value)[1]
+    : formatValue(value, 200);
 }
 
 function shown(value: number | string | null): string {

@@ -1,6 +1,7 @@
 import {
   formatAge,
   formatChange,
+  formatMeasure,
   formatDuration,
   formatNumber,
   formatSize,
@@ -137,4 +138,13 @@ describe('formatSize', () => {
 it('says what a redacted value was called', () => {
   expect(formatValue('u:***[API_KEY:0123abcd]@h')).toBe('u:[API_KEY redacted]@h');
   expect(formatValue('***[x:nothexad]')).toBe('***[x:nothexad]');
+});
+
+it.each([
+  ['wall_seconds', 12.5, ['wall', '12.5 s']],
+  ['peak_memory_bytes', 2.5e8, ['peak memory', '250 MB']],
+  ['memory_delta_bytes', -1500, ['memory delta', '−1.5 kB']],
+  ['gpu_count', 2, ['gpu count', '2']]
+])('writes %p by its unit', (name, value, words) => {
+  expect(formatMeasure(name, value)).toEqual(words);
 });

@@ -66,6 +66,26 @@ export function run(id: string, change: Partial<IRun> = {}): IRun {
     models: [],
     registered: [],
     warnings: [],
+    note: null,
+    details: {
+      origin: 'journal',
+      complete: true,
+      problem: null,
+      source: null,
+      cell_id: null,
+      error: null,
+      hyperparameters: {},
+      series: {},
+      inputs: [],
+      files: [],
+      environment: null,
+      git: { commit: null, branch: null, dirty: null },
+      modules: {},
+      seeds: {},
+      resources: {},
+      left_out: {},
+      tags: {}
+    },
     ...change
   };
 }

@@ -145,6 +145,8 @@ def named_values(text: str) -> Iterator[tuple[int, int, str]]:
         lowest = max(done, start - 60)
         while start > lowest and text[start - 1] in _NAME_CHARACTERS:
             start -= 1
+        if text[start - 1 : start] == "\\" and text[start] in "nrt" and start < hit.start():
+            start += 1  # After an escaped line break.
         match = _NAME.match(text, start)
         if match is None:
             continue

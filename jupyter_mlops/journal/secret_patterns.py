@@ -30,8 +30,11 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.ASCII)
 
 
-# Not inside a longer word: base64 of pictures is full of short ones.
-_B = r"(?<![A-Za-z0-9+/_-])"
+# Not inside a longer word, but after an escaped line break, a colour, or a quoted character.
+_AFTER = r"|(?<=\\[nrt])|(?<=[0-9]m)|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4})"
+_W = rf"(?:(?<![A-Za-z0-9_]){_AFTER})"
+# The same for what pictures in base64 are full of.
+_B = rf"(?:(?<![A-Za-z0-9+/_-]){_AFTER})"
 _E = r"(?![A-Za-z0-9+/_-])"
 
 _PEM = "-----{} [A-Z ]{{0,30}}PRIVATE KEY(?: BLOCK)?-----"
@@ -39,33 +42,35 @@ _PEM = "-----{} [A-Z ]{{0,30}}PRIVATE KEY(?: BLOCK)?-----"
 # Tokens: words of at least 14 characters.
 _TOKENS = (
     _kind("aws-key-id", "AKIA ASIA ABIA ACCA", rf"{_B}(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{{16}}{_E}"),
-    _kind("github", "ghp_ gho_ ghu_ ghs_ ghr_", r"\bgh[pousr]_[A-Za-z0-9]{30,255}\b"),
-    _kind("github", "github_pat_", r"\bgithub_pat_[A-Za-z0-9_]{22,255}\b"),
-    _kind("gitlab", "glpat- gldt- glrt- glptt-", r"\bgl(?:pat|dt|rt|ptt)-[\w-]{20,}(?:\.[\w.]+)?"),
-    _kind("slack", "xox xapp-", r"\b(?:xox[abeoprs]|xapp)-[\w-]{10,}"),
+    _kind("github", "ghp_ gho_ ghu_ ghs_ ghr_", rf"{_W}gh[pousr]_[A-Za-z0-9]{{30,255}}\b"),
+    _kind("github", "github_pat_", rf"{_W}github_pat_[A-Za-z0-9_]{{22,255}}\b"),
+    _kind("gitlab", "glpat- gldt- glrt- glptt-",
+          rf"{_W}gl(?:pat|dt|rt|ptt)-[\w-]{{20,}}(?:\.[\w.]+)?"),
+    _kind("slack", "xox xapp-", rf"{_W}(?:xox[abeoprs]|xapp)-[\w-]{{10,}}"),
     _kind("slack", "hooks.slack.com", r"hooks\.slack\.com/services/([\w/+-]{20,})"),
     _kind("stripe", "k_live_ k_test_ whsec_",
-          r"\b(?:[spr]k_(?:live|test)|whsec)_[0-9A-Za-z+/=]{16,}"),
+          rf"{_W}(?:[spr]k_(?:live|test)|whsec)_[0-9A-Za-z+/=]{{16,}}"),
     _kind("google", "AIza", rf"{_B}AIza[\w-]{{35}}{_E}"),
-    _kind("google", "ya29. GOCSPX-", r"\b(?:ya29\.[\w-]{20,}|GOCSPX-[\w-]{20,})"),
-    _kind("jwt", "eyJ", r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?"),
-    _kind("anthropic", "sk-ant-", r"\bsk-ant-[\w-]{20,}"),
-    _kind("openai", "sk-", r"\bsk-(?:(?:proj|svcacct|admin|or|lf)-[\w-]{20,}|[A-Za-z0-9]{32,})"),
+    _kind("google", "ya29. GOCSPX-", rf"{_W}(?:ya29\.[\w-]{{20,}}|GOCSPX-[\w-]{{20,}})"),
+    _kind("jwt", "eyJ", rf"{_W}eyJ[\w-]{{8,}}\.eyJ[\w-]{{8,}}(?:\.[\w-]*)?"),
+    _kind("anthropic", "sk-ant-", rf"{_W}sk-ant-[\w-]{{20,}}"),
+    _kind("openai", "sk-",
+          rf"{_W}sk-(?:(?:proj|svcacct|admin|or|lf)-[\w-]{{20,}}|[A-Za-z0-9]{{32,}})"),
     _kind("huggingface", "hf_ api_org_", rf"{_B}(?:hf|api_org)_[A-Za-z0-9]{{30,}}{_E}"),
     _kind("azure", "AccountKey= SharedAccessKey=",
           r"(?:AccountKey|SharedAccessKey)=([A-Za-z0-9+/]{20,}={0,2})"),
     _kind("azure", "sig=", r"[?&;]sig=([A-Za-z0-9%+/=_-]{20,})"),
     _kind("databricks", "dapi", rf"{_B}dapi[0-9a-f]{{32}}(?:-\d+)?\b"),
-    _kind("npm", "npm_", r"\bnpm_[A-Za-z0-9]{36,}\b"),
-    _kind("pypi", "pypi-", r"\bpypi-[\w-]{50,}"),
-    _kind("sendgrid", "SG.", r"\bSG\.[\w-]{16,}\.[\w-]{16,}"),
+    _kind("npm", "npm_", rf"{_W}npm_[A-Za-z0-9]{{36,}}\b"),
+    _kind("pypi", "pypi-", rf"{_W}pypi-[\w-]{{50,}}"),
+    _kind("sendgrid", "SG.", rf"{_W}SG\.[\w-]{{16,}}\.[\w-]{{16,}}"),
     _kind("twilio", "SK", rf"{_B}SK[0-9a-f]{{32}}{_E}"),
     _kind("telegram", ":AA", rf"{_B}\d{{8,10}}:AA[\w-]{{32,34}}{_E}"),
-    _kind("digitalocean", "dop_v1_ doo_v1_", r"\bdo[op]_v1_[0-9a-f]{64}\b"),
-    _kind("docker", "dckr_pat_", r"\bdckr_pat_[\w-]{20,}"),
-    _kind("vault", "hvs.", r"\bhvs\.[\w-]{20,}"),
-    _kind("shopify", "shpat_", r"\bshpat_[0-9a-fA-F]{32}\b"),
-    _kind("groq", "gsk_", r"\bgsk_[A-Za-z0-9]{40,}\b"),
+    _kind("digitalocean", "dop_v1_ doo_v1_", rf"{_W}do[op]_v1_[0-9a-f]{{64}}\b"),
+    _kind("docker", "dckr_pat_", rf"{_W}dckr_pat_[\w-]{{20,}}"),
+    _kind("vault", "hvs.", rf"{_W}hvs\.[\w-]{{20,}}"),
+    _kind("shopify", "shpat_", rf"{_W}shpat_[0-9a-fA-F]{{32}}\b"),
+    _kind("groq", "gsk_", rf"{_W}gsk_[A-Za-z0-9]{{40,}}\b"),
     _kind("url", "://", r"://[^\s:/@'\"<>{}$*]{0,100}:([^\s/@'\"<>{}*]{1,200})@"),
     _kind("url", "://", r"://([A-Za-z0-9_-]{20,200})@"),
 )  # fmt: skip

@@ -85,6 +85,9 @@ CODE: dict[str, str] = {
     "printed": "{0}",
     "log line": "2026-01-01 12:00:00 INFO using {0} now",
     "json": '{{"value": {1}}}',
+    "lines": "y = 1\\n{0}\\n",
+    "colour": "\x1b[31m{0}\x1b[0m",
+    "address": "https://x.org/?q%3D{0}",
     "markup": "<td>{0}</td>",
 }
 

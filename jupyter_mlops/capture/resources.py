@@ -168,17 +168,18 @@ _sampler = _Sampler()
 
 
 class _Gpu:
-    """The memory of graphics cards before a cell, by a library that is in use."""
+    """The memory of graphics cards before a cell, by a library that is in use.
 
-    def __init__(self, now: Callable[[], int], peak: Callable[[], int] | None) -> None:
-        self._now, self._peak = now, peak
-        self._before = now()
-        self._mark = peak() if peak is not None else None
+    ``look`` returns the bytes in use and the most there were, ``None`` where that is not known.
+    """
+
+    def __init__(self, look: Callable[[], tuple[int, int | None]]) -> None:
+        self._look = look
+        self._before, self._mark = look()
 
     def stop(self) -> dict[str, float]:
         try:
-            after = self._now()
-            peak = self._peak() if self._peak is not None else None
+            after, peak = self._look()
         except Exception:  # The cell may have ended the library's use of the card.
             return {}
         return {
@@ -192,20 +193,27 @@ def _gpu(reset: bool) -> _Gpu | None:
         torch: Any = sys.modules.get("torch")
         cuda = vars(torch).get("cuda") if torch is not None else None
         if cuda is not None and cuda.is_initialized():
-            cards = range(cuda.device_count())
             if reset:
-                for card in cards:
+                for card in range(cuda.device_count()):
                     cuda.reset_peak_memory_stats(card)
-            return _Gpu(
-                lambda: sum(int(cuda.memory_allocated(card)) for card in cards),
-                lambda: sum(int(cuda.max_memory_allocated(card)) for card in cards),
-            )
+            return _Gpu(lambda: _torch_memory(cuda))
         nvml: Any = sys.modules.get("pynvml")
         if nvml is not None:
-            return _Gpu(lambda: _nvml_memory(nvml), None)
+            return _Gpu(lambda: (_nvml_memory(nvml), None))
     except Exception:  # Not started, no card, another version: then nothing is said.
         return None
     return None
+
+
+def _torch_memory(cuda: Any) -> tuple[int, int]:
+    """Bytes that torch has on all cards, and the most it had."""
+    now = most = 0
+    for card in range(cuda.device_count()):
+        # `memory_allocated` makes a flat dictionary of some hundred entries to return one of them.
+        found = cuda.memory_stats_as_nested_dict(card).get("allocated_bytes", {}).get("all", {})
+        now += int(found.get("current", 0))
+        most += int(found.get("peak", 0))
+    return now, most
 
 
 def _nvml_memory(nvml: Any) -> int:

@@ -16,6 +16,10 @@ from jupyter_mlops.capture import environment, hardware
 from jupyter_mlops.capture.environment import current_environment, prepare
 from jupyter_mlops.model.events import EnvironmentRecord, record_from_dict
 
+UV = shutil.which(
+    "uv", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+)
+
 
 def test_the_record_of_this_interpreter() -> None:
     found = current_environment("s1")
@@ -29,11 +33,11 @@ def test_the_record_of_this_interpreter() -> None:
     assert current_environment("s2").digest == found.digest
 
 
-@pytest.mark.skipif(shutil.which("uv") is None, reason="needs uv")
+@pytest.mark.skipif(UV is None, reason="needs uv")
 def test_uv_finds_this_environment_in_the_lock(tmp_path: Path) -> None:
     (tmp_path / "lock.txt").write_text(current_environment("s").lock)
     done = subprocess.run(
-        ["uv", "pip", "install", "--dry-run", "--no-deps", "--offline", "--no-config",
+        [str(UV), "pip", "install", "--dry-run", "--no-deps", "--offline", "--no-config",
          "--python", sys.executable, "-r", str(tmp_path / "lock.txt")],
         capture_output=True,
         text=True,
@@ -42,7 +46,7 @@ def test_uv_finds_this_environment_in_the_lock(tmp_path: Path) -> None:
     assert "Would make no changes" in done.stdout + done.stderr
 
 
-@pytest.mark.skipif(shutil.which("uv") is None, reason="needs uv")
+@pytest.mark.skipif(UV is None, reason="needs uv")
 def test_uv_finds_a_git_and_an_archive_install_in_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,7 +76,7 @@ def test_uv_finds_a_git_and_an_archive_install_in_the_lock(
     ]  # fmt: skip
     (tmp_path / "lock.txt").write_text(text)
     done = subprocess.run(
-        ["uv", "pip", "install", "--dry-run", "--no-deps", "--offline", "--no-config",
+        [str(UV), "pip", "install", "--dry-run", "--no-deps", "--offline", "--no-config",
          "--python", sys.executable, "--target", str(site), "-r", str(tmp_path / "lock.txt")],
         capture_output=True,
         text=True,

@@ -9,6 +9,7 @@ import time
 import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -218,11 +219,8 @@ class FakeCuda:
     def device_count(self) -> int:
         return 2
 
-    def memory_allocated(self, card: int) -> int:
-        return self.used
-
-    def max_memory_allocated(self, card: int) -> int:
-        return self.most
+    def memory_stats_as_nested_dict(self, card: int) -> dict[str, Any]:
+        return {"allocated_bytes": {"all": {"current": self.used, "peak": self.most}}}
 
     def reset_peak_memory_stats(self, card: int) -> None:
         self.most = self.used
@@ -262,7 +260,7 @@ def test_graphics_memory_that_cannot_be_asked_for(
 ) -> None:
     meter = Meter()
     meter.start()
-    monkeypatch.setattr(cuda, "memory_allocated", None)
+    monkeypatch.setattr(cuda, "memory_stats_as_nested_dict", None)
     assert not any(name.startswith("gpu") for name in meter.stop())
     meter.start()
     assert not any(name.startswith("gpu") for name in meter.stop())

@@ -17,6 +17,7 @@ from ..tracking import (
     comparison_sections,
     explain,
     explanation_sections,
+    plain,
     sections_page,
     sections_text,
 )
@@ -87,15 +88,16 @@ def _print(sections: Iterable[Section]) -> None:
         if number:
             click.echo()
         if section.title:
-            click.secho(section.title, bold=True)
+            click.secho(plain(section.title), bold=True)
         for line in section.lines:
-            click.echo(line)
+            click.echo(plain(line))
         if section.rows:
-            table(section.columns, section.rows, empty="")
+            columns = [plain(name) for name in section.columns]
+            table(columns, [[plain(item) for item in row] for row in section.rows], empty="")
         for line in section.diff.splitlines():
-            click.secho(line, fg=_colour(line))
+            click.secho(plain(line), fg=_colour(line))
         if section.curves:
-            click.echo(sections_text([section]).partition("\n")[2])
+            click.echo(plain(sections_text([section])).partition("\n")[2])
 
 
 def _colour(line: str) -> str | None:

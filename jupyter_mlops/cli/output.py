@@ -70,7 +70,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) 
     width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "200"))
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        grid.add_column(column, overflow="fold")
+        grid.add_column(Text(column), overflow="fold")
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))  # Text: names are never read as markup.
     Console(width=width, highlight=False).print(grid)

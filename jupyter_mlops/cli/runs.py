@@ -10,7 +10,7 @@ import click
 from ..config import load_config
 from ..model.registry import RunSummary, key_metric
 from ..project import open_project
-from ..tracking import RunDetails, details_dict, list_runs, measured, run_details
+from ..tracking import RunDetails, details_dict, list_runs, measured, plain, run_details
 from .output import ago, duration, echo_json, json_option, number, run_argument, table
 from .records import finite, run_dict
 from .run_changes import (
@@ -72,9 +72,9 @@ def show_command(run: str, source: bool, as_json: bool) -> int:
     if as_json:
         echo_json(run_dict(found.summary) | {"details": finite(details_dict(found))})
         return 0
-    click.echo(f"{found.name}  {found.run_id}")
+    click.echo(plain(f"{found.name}  {found.run_id}"))
     for label, fact in _facts(found):
-        click.echo(f"{label:<11}{fact}")
+        click.echo(plain(f"{label:<11}{fact}"))
     for title, rows in _sections(found):
         _section(title, rows)
     if source:
@@ -183,10 +183,10 @@ def _sections(details: RunDetails) -> Iterator[tuple[str, list[tuple[str, str]]]
 
 def _texts(details: RunDetails) -> None:
     if details.record.source:
-        click.echo(f"\nSource\n{details.record.source}")
+        click.echo(f"\nSource\n{plain(details.record.source)}")
     for item in details.files("output", "traceback"):
         if item.text:
-            click.echo(f"\n{item.name}\n{item.text}")
+            click.echo(f"\n{plain(item.name)}\n{plain(item.text)}")
 
 
 def _section(title: str, rows: list[tuple[str, str]]) -> None:
@@ -194,7 +194,7 @@ def _section(title: str, rows: list[tuple[str, str]]) -> None:
         click.echo(f"\n{title}")
         width = max(len(name) for name, _ in rows)
         for name, fact in rows:
-            click.echo(f"  {name:<{width}}  {fact}")
+            click.echo(plain(f"  {name:<{width}}  {fact}"))
 
 
 def _short(fact: Any) -> str:

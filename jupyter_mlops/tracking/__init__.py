@@ -23,7 +23,7 @@ from .target import (
     watched_experiments,
 )
 from .why import explain
-from .wording import measured
+from .wording import measured, plain
 
 __all__ = [
     "DeliveryReport",
@@ -50,6 +50,7 @@ __all__ = [
     "measured",
     "note_run",
     "open_backend",
+    "plain",
     "read_run_file",
     "refresh",
     "rename_run",

@@ -15,11 +15,10 @@ from .curves import curve_svg
 from .details import RunDetails
 from .page import diff_html, table_html
 from .sanitise import table_of
-from .wording import count, measured, moment, seconds, size, value
+from .wording import count, measured, moment, plain, seconds, size, value
 
 __all__ = ["RunContent", "image_type", "run_page"]
 
-_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; "
     "base-uri 'none'"
@@ -170,12 +169,12 @@ def _error(details: RunDetails, content: RunContent) -> str:
     if error:
         parts.append(
             f"<p><strong>{escape(error.get('ename', 'Error'))}</strong>: "
-            f"{escape(_plain(error.get('evalue', '')))}</p>"
+            f"{escape(plain(error.get('evalue', '')))}</p>"
         )
     for item in details.files("traceback"):
         data = content.files.get(item.name)
         if data is not None:
-            parts.append(f"<pre>{escape(_plain(_decode(data)))}</pre>")
+            parts.append(f"<pre>{escape(plain(_decode(data)))}</pre>")
     return _section("Error", "".join(parts)) if parts else ""
 
 
@@ -219,7 +218,7 @@ def _tables(details: RunDetails, content: RunContent) -> Iterator[str]:
             continue
         text = _decode(data)
         markup = table_of(text) if "<table" in text.lower() else ""
-        markup = markup or f"<pre>{escape(_plain(text))}</pre>"
+        markup = markup or f"<pre>{escape(plain(text))}</pre>"
         shown.append(f'<div class="shown">{markup}<p class="soft">{escape(item.name)}</p></div>')
     if shown:
         yield _section("Tables", "".join(shown))
@@ -232,7 +231,7 @@ def _texts(details: RunDetails, content: RunContent, kind: str, title: str) -> I
             cut = ""
             if item.reason:
                 cut = f'<p class="soft">Not all of {size(item.size)}: {escape(item.reason)}</p>'
-            shown = f"<pre>{escape(_plain(_decode(data)))}</pre>{cut}"
+            shown = f"<pre>{escape(plain(_decode(data)))}</pre>{cut}"
             yield _section(f"{title}: {item.name}", shown)
 
 
@@ -335,12 +334,6 @@ def image_type(data: bytes) -> str | None:
 
 def _decode(data: bytes) -> str:
     return data.decode("utf-8", "replace")
-
-
-def _plain(text: str) -> str:
-    """Text without a terminal's colours and other control characters."""
-    text = _ANSI.sub("", text)
-    return "".join(c for c in text if c in "\n\t" or (c.isprintable() or not c.isascii()))
 
 
 def _word(text: str) -> str:

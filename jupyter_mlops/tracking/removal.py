@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ..config import Config
 from ..errors import ConflictError, NotFoundError, UsageError
+from ..journal.redaction import redact_text
 from ..model.ids import is_ulid
 from ..model.ports import TrackingBackend
 from ..model.registry import RunSummary
@@ -120,7 +121,7 @@ def rename_run(project: Project, config: Config, text: str, name: str) -> RunCha
         )
     before, mlflow_id = _delivered(project, text)
     backend = _open(project, config)
-    backend.rename_run(mlflow_id, name)
+    backend.rename_run(mlflow_id, _clean(config, name))
     run = _reread(project, backend, mlflow_id)
     undo = f"jupyter mlops runs rename {run.run_id} {_word(before.name)}"
     return RunChange(run, undo, before.name)
@@ -137,7 +138,7 @@ def note_run(project: Project, config: Config, text: str, note: str) -> RunChang
     _, mlflow_id = _delivered(project, text)
     backend = _open(project, config)
     before = backend.tags(mlflow_id).get("mlflow.note.content") or None
-    backend.note_run(mlflow_id, note)
+    backend.note_run(mlflow_id, _clean(config, note))
     run = _reread(project, backend, mlflow_id)
     undo = f"jupyter mlops runs note {run.run_id} "
     return RunChange(run, undo + ("--clear" if before is None else _word(before)), before)
@@ -199,6 +200,11 @@ def _remembered(project: Project, text: str) -> tuple[str, str] | None:
 def _removed(connection: sqlite3.Connection) -> dict[str, str]:
     found: dict[str, str] = get_meta(connection, _REMOVED, {})
     return found
+
+
+def _clean(config: Config, text: str) -> str:
+    """What a person types may hold a secret as well as what a cell prints."""
+    return redact_text(text) if config.redact else text
 
 
 def _word(text: str) -> str:

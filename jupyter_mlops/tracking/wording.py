@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
 from typing import Any
 
-__all__ = ["count", "measured", "moment", "seconds", "signed", "size", "value"]
+__all__ = ["count", "measured", "moment", "plain", "seconds", "signed", "size", "value"]
 
 _LENGTH = 120
+# A terminal's colours and commands (ECMA-48), which captured text may hold.
+_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
 def value(item: Any, length: int = _LENGTH) -> str:
@@ -20,6 +23,14 @@ def value(item: Any, length: int = _LENGTH) -> str:
     text = item if isinstance(item, str) else repr(item)
     text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def plain(text: str) -> str:
+    """Captured text without a terminal's commands and other control characters."""
+    text = _ANSI.sub("", text)
+    return "".join(
+        c for c in text if c in "\n\t" or not ("\x00" <= c < " " or "\x7f" <= c < "\xa0")
+    )
 
 
 def signed(number: float | None) -> str:

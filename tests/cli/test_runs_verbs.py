@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_mlops.model.events import FileRecord
 from jupyter_mlops.project import Project
 
 from ..tracking.conftest import client
@@ -131,6 +132,39 @@ def test_a_run_is_renamed_noted_deleted_and_restored(
     assert "is not deleted" in refused.err
     assert mlops("runs", "restore", "0" * 32).code == 2
     assert "whole run id" in mlops("runs", "restore", "ZZZZ").err
+
+
+def test_a_secret_in_a_note_is_not_written(
+    mlops: Run, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.run("first")
+    assert mlops("sync").code == 0
+    monkeypatch.setenv("DB_PASSWORD", "hunter2-correct-horse")
+    done = mlops("runs", "note", "last", "it logs in with hunter2-correct-horse")
+    assert done.code == 0
+    shown = mlops("runs", "note", "last").out
+    assert "it logs in with ***[" in shown
+    assert "hunter2" not in shown
+
+
+def test_no_command_reaches_the_terminal(mlops: Run, project: Project) -> None:
+    session = Session(project)
+    trick = "\x1b]0;title\x07\x1b[2J[red]x\x9b31m"  # and no markup of ours either
+    output = FileRecord("out", text=trick, kind="output")
+    for number in (1, 2):
+        session.run(
+            f"{trick} {number}",
+            source=f"{trick}\nx = {number}",
+            params={trick: f"{trick}{number}"},
+            metrics={trick: number},
+            files=(output,),
+            seeds={trick: number},
+        )
+    for words in (["runs", "show", "last", "--source"], ["compare", "-2", "-1"], ["why"]):
+        done = mlops(*words)
+        assert done.code == 0
+        assert not {"\x1b", "\x07", "\x9b"} & set(done.out), words
+        assert "[red]x" in done.out, words
 
 
 def test_a_run_deleted_in_mlflow_is_restored_by_its_whole_id(

@@ -4,6 +4,7 @@ import ast
 import random
 import time
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,13 @@ from hypothesis import strategies as st
 
 from jupyter_mlops.capture import seeds as seeds_module
 from jupyter_mlops.capture.seeds import Seeds, find_seeds
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_hash_seed() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seeds_module, "_HASH_SEED", "")
+        yield
 
 
 def found(source: str, **namespace: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "status": ("status", "status", "Show the project and what waits for delivery."),
     "sync": ("status", "sync", "Deliver everything that waits, now."),
     "consent": ("status", "consent", "Allow full capture on a tracking server that is not local."),
+    "adopt": ("adopt", "adopt", "List executed notebooks and another MLflow's runs at once."),
 }
 
 

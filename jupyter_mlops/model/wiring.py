@@ -16,6 +16,8 @@ __all__ = ["load_port", "replaced_port"]
 _PORTS = {
     "tracking": "jupyter_mlops.integrations.mlflow_tracking:connect",
     "tracking_store": "jupyter_mlops.integrations.mlflow_store:initialise",
+    "copy_runs": "jupyter_mlops.integrations.mlflow_adopting:copy_runs",
+    "remove_copied": "jupyter_mlops.integrations.mlflow_adopting:remove_copied",
     "fluent": "jupyter_mlops.integrations.mlflow_fluent:open_run",
     "model_builder": "jupyter_mlops.integrations.mlflow_models:build_model",
     "model_loader": "jupyter_mlops.integrations.model_loading:load_stored",

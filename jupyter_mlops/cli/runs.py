@@ -7,10 +7,19 @@ from typing import Any
 
 import click
 
-from ..config import load_config
+from ..config import Config, load_config
+from ..errors import MlopsError
 from ..model.registry import RunSummary, key_metric
-from ..project import open_project
-from ..tracking import RunDetails, details_dict, list_runs, measured, plain, run_details
+from ..project import Project, open_project
+from ..tracking import (
+    RunDetails,
+    details_dict,
+    list_runs,
+    measured,
+    plain,
+    read_run_file,
+    run_details,
+)
 from .output import ago, duration, echo_json, json_option, number, run_argument, table
 from .records import finite, run_dict
 from .run_changes import (
@@ -68,7 +77,8 @@ def show_command(run: str, source: bool, as_json: bool) -> int:
     RUN is a run id, a unique beginning of one, MLflow's run id, or last, -1, -2 ...
     """
     project = open_project(create=False)
-    found = run_details(project, load_config(project.root), run)
+    config = load_config(project.root)
+    found = run_details(project, config, run)
     if as_json:
         echo_json(run_dict(found.summary) | {"details": finite(details_dict(found))})
         return 0
@@ -78,7 +88,7 @@ def show_command(run: str, source: bool, as_json: bool) -> int:
     for title, rows in _sections(found):
         _section(title, rows)
     if source:
-        _texts(found)
+        _texts(project, config, found)
     for warning in found.summary.warnings:
         click.echo(f"\nWarning: {warning}")
     if found.problem:
@@ -181,12 +191,15 @@ def _sections(details: RunDetails) -> Iterator[tuple[str, list[tuple[str, str]]]
     yield "Not captured", list(record.left_out.items())
 
 
-def _texts(details: RunDetails) -> None:
+def _texts(project: Project, config: Config, details: RunDetails) -> None:
     if details.record.source:
         click.echo(f"\nSource\n{plain(details.record.source)}")
     for item in details.files("output", "traceback"):
-        if item.text:
-            click.echo(f"\n{plain(item.name)}\n{plain(item.text)}")
+        try:
+            text = read_run_file(project, config, details, item).decode("utf-8", "replace")
+        except MlopsError as error:
+            text = f"({error})"
+        click.echo(f"\n{plain(item.name)}\n{plain(text)}")
 
 
 def _section(title: str, rows: list[tuple[str, str]]) -> None:

@@ -131,7 +131,7 @@ def journal_details(
     else:
         record = amended(record, file.amendments)
     environment = None if record.environment is None else file.environments.get(record.environment)
-    return RunDetails(summary, record, environment, "journal", tags=dict(record.tags))
+    return RunDetails(summary, _with_git(record), environment, "journal", tags=dict(record.tags))
 
 
 def read_run_file(
@@ -218,14 +218,25 @@ def _from_artifact(summary: RunSummary, data: bytes) -> RunDetails | None:
         return None
     if record.run_id != summary.run_id:
         return None
-    return RunDetails(summary, record, found, "artifact", tags=dict(record.tags))
+    return RunDetails(summary, _with_git(record), found, "artifact", tags=dict(record.tags))
+
+
+def _with_git(record: RunRecord) -> RunRecord:
+    """The record with the state of the code that became known only after it was written."""
+    dirty = {"true": True, "false": False}.get(record.tags.get("mlops.git_dirty", ""))
+    return replace(
+        record,
+        git_commit=record.git_commit or record.tags.get("mlflow.source.git.commit"),
+        git_branch=record.git_branch or record.tags.get("mlflow.source.git.branch"),
+        git_dirty=dirty if record.git_dirty is None else record.git_dirty,
+    )
 
 
 def _record(summary: RunSummary, tags: dict[str, str]) -> RunRecord:
     """What the list and the tags say of a run, in the form of a record."""
     error = tags.get("mlops.error")
     name, _, message = (error or "").partition(": ")
-    return RunRecord(
+    known = RunRecord(
         run_id=summary.run_id,
         session=summary.session or "",
         name=summary.name,
@@ -242,10 +253,10 @@ def _record(summary: RunSummary, tags: dict[str, str]) -> RunRecord:
         metrics=dict(summary.metrics),
         tags=tags,
         models=tuple(_model(row) for row in summary.models),
-        git_commit=tags.get("mlflow.source.git.commit"),
         error={"ename": name, "evalue": message} if error else None,
         warnings=summary.warnings,
     )
+    return _with_git(known)
 
 
 def _model(row: dict[str, Any]) -> ModelRecord:

@@ -228,9 +228,10 @@ def _texts(details: RunDetails, content: RunContent, kind: str, title: str) -> I
     for item in details.files(kind):
         data = content.files.get(item.name)
         if data:
-            cut = ""
-            if item.reason:
-                cut = f'<p class="soft">Not all of {size(item.size)}: {escape(item.reason)}</p>'
+            # Replaced secrets change its length a little, too.
+            part = item.size > 1.05 * len(data) + 200
+            why = item.reason or (f"{size(len(data))} were kept" if part else "")
+            cut = f'<p class="soft">Not all of {size(item.size)}: {escape(why)}</p>' if why else ""
             shown = f"<pre>{escape(plain(_decode(data)))}</pre>{cut}"
             yield _section(f"{title}: {item.name}", shown)
 

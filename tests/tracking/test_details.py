@@ -52,7 +52,7 @@ def test_the_journal_has_everything_with_what_became_known_later(project: Projec
         inputs=(InputRecord("trips", "frame", digest("f"), 100, source="trips.csv"),
                 InputRecord("late", "file", digest("e"))),
         files=(FileRecord("late.diff", text="+x", kind="code"),),
-        tags={"late": "yes"},
+        tags={"late": "yes", "mlops.git_dirty": "true", "mlflow.source.git.branch": "other"},
     )  # fmt: skip
     amend(runs.session, other, tags={"not": "mine"})
     found = run_details(project, CONFIG, runs.a.run_id[:20])
@@ -67,6 +67,12 @@ def test_the_journal_has_everything_with_what_became_known_later(project: Projec
     }
     assert [item.name for item in found.files("code")] == ["late.diff"]
     assert found.tags["late"] == "yes"
+    # What the record says stands; what it leaves open may become known later.
+    assert (found.record.git_branch, found.record.git_dirty) == ("main", False)
+    later = {"mlops.git_dirty": "true", "mlflow.source.git.commit": "d" * 40}
+    amend(runs.session, other, tags=later)
+    known = run_details(project, CONFIG, other.run_id).record
+    assert (known.git_commit, known.git_branch, known.git_dirty) == ("d" * 40, None, True)
     assert "not" not in found.tags
     figure = found.record.files[1]
     assert read_run_file(project, CONFIG, found, figure) == PNG

@@ -68,7 +68,7 @@ def everything(project: Project, secret: str = "") -> Session:
         git_commit="c" * 40,
         files=(
             FileRecord("output.txt", text=f"\x1b[1mepoch\x1b[0m {secret} {HOSTILE}", kind="output",
-                       size=9000, reason="longer than 40 B"),
+                       size=9000),
             FileRecord("trace.txt", text=f"Traceback\n  {HOSTILE}", kind="traceback"),
             FileRecord("tables/1.html", text=TABLE, kind="table"),
             FileRecord("figures/1.png", runs.session.blobs.put(PNG), len(PNG), "figure"),

@@ -237,10 +237,14 @@ def _python_model(model: Any) -> Any:
     class Predicts(PythonModel):
         """Hands what MLflow is given to the object's own ``predict``."""
 
+        # MLflow would check the input against type hints, and warn whoever defines or loads a class
+        # without any; nothing is known of what the object takes but its signature.
+        _skip_type_hint_validation = True
+
         def __init__(self, model: Any) -> None:
             self.model = model
 
-        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
             return self.model.predict(model_input)
 
     return Predicts(model)

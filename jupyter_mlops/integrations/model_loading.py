@@ -10,7 +10,9 @@ used: they load what the folder says.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +200,11 @@ def _python(opened: _Folder) -> Any:
     file = opened.flavor.get("python_model")
     if not isinstance(file, str):
         raise _untrusted(opened.folder, str(opened.flavor.get("loader_module")))
-    return unpickle(opened.pickled(file, "a pickle")).model
+    data = opened.pickled(file, "a pickle")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns of its own classes when it is imported.
+        import_module("mlflow.pyfunc.model")
+    return unpickle(data).model
 
 
 _LOADERS: dict[str, Callable[[_Folder], Any]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 import warnings
@@ -344,6 +345,29 @@ def test_a_pickle_without_consent_or_signature_is_never_opened(
     (folder / "MLmodel").write_text(yaml.safe_dump(data))
     with pytest.raises(UntrustedError, match="can run any code"):
         load_folder(folder)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_xgboost_and_lightgbm_read_themselves_needs_no_signature(
+    cases: dict[str, Case], tmp_path: Path
+) -> None:
+    import yaml
+
+    for name in ("XGBClassifier", "XGBBooster", "LGBMBooster", "LGBMClassifier"):
+        if name not in cases:
+            pytest.skip(f"{needed(name)} is not installed")
+        folder = tmp_path / name
+        shutil.copytree(cases[name].built.folder, folder)
+        data = read_mlmodel(folder)
+        del data["metadata"]
+        (folder / "MLmodel").write_text(yaml.safe_dump(data))
+        assert type(load_folder(folder)) is type(cases[name].model)
+        for wrong in ("subprocess.Popen", "xgboost.spark.SparkXGBClassifier"):
+            if "xgboost" in data["flavors"]:
+                data["flavors"]["xgboost"]["model_class"] = wrong
+                (folder / "MLmodel").write_text(yaml.safe_dump(data))
+                with pytest.raises(UntrustedError, match=wrong):
+                    load_folder(folder)
 
 
 @pytest.mark.filterwarnings("ignore")

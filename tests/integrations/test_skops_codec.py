@@ -251,3 +251,22 @@ def test_the_examples_of_pipelines() -> None:
     np.save(objects, np.array([Canary()], dtype=object), allow_pickle=True)
     with pytest.raises(CorruptError):
         CODEC.load_record(record, model, objects.getvalue())
+
+
+def test_boosters_are_allowed_exactly() -> None:
+    pytest.importorskip("xgboost")
+    pytest.importorskip("lightgbm")
+    assert is_allowed("xgboost.sklearn.XGBClassifier")
+    assert is_allowed("lightgbm.basic.Booster")
+    for name in (
+        "xgboost.core.DMatrix",
+        "xgboost.sklearn.XGBModel",
+        "xgboost.callback.TrainingCallback",
+        "xgboost.train",
+        "xgboost.tracker.RabitTracker",
+        "lightgbm.basic.Dataset",
+        "lightgbm.train",
+        "lightgbm.dask.DaskLGBMClassifier",
+        "lightgbm.sklearn._EvalFunctionWrapper",
+    ):
+        assert not is_allowed(name)

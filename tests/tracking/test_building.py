@@ -8,16 +8,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jupyter_mlops.capture.estimators import Found
+from jupyter_mlops.capture.spool import spool
 from jupyter_mlops.config import Config
 from jupyter_mlops.errors import MissingDependencyError, MlopsError, NotFoundError, UntrustedError
 from jupyter_mlops.journal import BlobStore, sign
 from jupyter_mlops.model.events import ModelRecord
 from jupyter_mlops.project import Project
+from jupyter_mlops.registry.load import load_folder
 from jupyter_mlops.state import StateDB
 from jupyter_mlops.tracking import deliver, find_run
 from jupyter_mlops.tracking.building import ModelBuilders, same_environment
@@ -117,6 +121,30 @@ def test_a_model_that_kills_its_reader_is_left_out(
     record = spooled(project, KillsItsReader())
     with pytest.raises(MlopsError, match="killed by signal 9"):
         builders.build(record, sys.executable, isolate=True)
+
+
+class Predicts:
+    def fit(self, X: Any) -> Predicts:
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return [len(row) for row in X]
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+def test_a_pickle_is_built_by_consent_and_signed(
+    builders: ModelBuilders, project: Project, isolate: bool
+) -> None:
+    found = Found("m", Predicts(), True, flavor="python")
+    record = spool(found, None, None, BlobStore(project.journal), 10**6)
+    assert record.format == "cloudpickle"
+    with pytest.raises(UntrustedError, match="only a pickle can hold") as caught:
+        builders.build(record, sys.executable, isolate=isolate)
+    assert "--allow-pickle" in (caught.value.hint or "")
+    agreed = replace(record, consent="trust_pickle")
+    built = builders.build(agreed, sys.executable, isolate=isolate)
+    assert (built.format, built.consent) == ("pickle", "trust_pickle")
+    assert load_folder(built.folder).predict([[1, 2]]) == [2]
 
 
 def test_what_a_model_prints_does_not_disturb(

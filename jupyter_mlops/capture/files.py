@@ -20,7 +20,7 @@ from typing import Any
 from .addresses import is_address, public_address, source_texts
 from .readers import Readers
 
-__all__ = ["FileWatch", "Opened", "not_watched"]
+__all__ = ["FileWatch", "Look", "Opened", "not_watched"]
 
 _MOST = 500  # Files named of one cell.
 _CODE = (
@@ -28,8 +28,8 @@ _CODE = (
     ".mplstyle",
 )  # fmt: skip
 _SYSTEM = (
-    "/proc/", "/dev/", "/sys/", "/run/user/", "/etc/", "/lib/", "/lib64/", "/usr/lib/", "/usr/share/",
-    "/System/",
+    "/proc/", "/dev/", "/sys/", "/run/user/", "/etc/", "/lib/", "/lib64/", "/usr/lib/",
+    "/usr/share/", "/System/",
 )  # fmt: skip
 _INSIDE = tuple(f"{os.sep}{name}{os.sep}" for name in (".mlops", ".git", ".ipynb_checkpoints"))
 _WRITES = frozenset("wax+")
@@ -44,6 +44,24 @@ class Opened:
     how: str
 
 
+class Look:
+    """What is seen from one ``begin`` to its ``end``: paths as they came, and how."""
+
+    __slots__ = ("seen", "written")
+
+    def __init__(self) -> None:
+        self.seen: dict[str, str] = {}
+        self.written: set[str] = set()
+
+    def add(self, path: str, how: str) -> None:
+        """A path was read; what the cell wrote itself is no input."""
+        if len(self.seen) < _MOST and path not in self.written:
+            if how == "read":
+                self.seen[path] = how
+            else:
+                self.seen.setdefault(path, how)
+
+
 class FileWatch:
     """Sees what cells read; ``install`` puts it in place, ``uninstall`` takes it away.
 
@@ -52,8 +70,7 @@ class FileWatch:
 
     def __init__(self, exclude: Iterable[Path | str] = ()) -> None:
         self._excluded = (*_excluded(), *(os.path.join(os.path.abspath(p), "") for p in exclude))
-        self._seen: dict[str, str] = {}
-        self._written: set[str] = set()
+        self._looks: tuple[Look, ...] = ()
         self._sources: dict[int, tuple[weakref.ref[Any], tuple[str, ...]]] = {}
         self._readers = Readers(self._note)
 
@@ -64,26 +81,31 @@ class FileWatch:
 
     def uninstall(self) -> None:
         """Put the readers back.  The audit hook stays, as it must, and does nothing."""
-        self._stop()
+        self._looks = ()
+        self._listen()
         self._readers.uninstall()
         self._sources.clear()
 
-    def begin(self) -> None:
-        """A cell begins."""
-        self._seen = {}
-        self._written = set()
-        if self._see not in _listening:
-            _listening.append(self._see)
+    def begin(self) -> Look:
+        """A cell, or a block in one, begins; give what is returned to its ``end``."""
+        look = Look()
+        self._looks = (*self._looks, look)
+        self._listen()
+        return look
 
-    def end(self) -> list[Opened]:
-        """The cell has ended: what it read, in the order of the first look, once each.
+    def end(self, look: Look | None = None) -> list[Opened]:
+        """It has ended (without ``look`` the innermost): what it read, once each, as first seen.
 
         Paths are absolute; addresses have lost their user, password and signatures.
         """
-        self._stop()
-        seen, self._seen = self._seen, {}
+        if look is None and self._looks:
+            look = self._looks[-1]
+        if look is None or look not in self._looks:
+            return []
+        self._looks = tuple(other for other in self._looks if other is not look)
+        self._listen()
         found: dict[str, Opened] = {}
-        for path, how in seen.items():
+        for path, how in look.seen.items():
             if is_address(path):
                 path = public_address(path)
             else:
@@ -106,8 +128,11 @@ class FileWatch:
         )
         return f"{first} and {len(others)} more" if others else first
 
-    def _stop(self) -> None:
-        with contextlib.suppress(ValueError):
+    def _listen(self) -> None:
+        """Hear of opens while there is something to be told of them."""
+        if self._looks and self._see not in _listening:
+            _listening.append(self._see)
+        elif not self._looks and self._see in _listening:
             _listening.remove(self._see)
 
     def _see(self, path: Any, mode: Any, flags: int) -> None:
@@ -118,15 +143,16 @@ class FileWatch:
             path = os.fsdecode(path)
         if path.endswith(_CODE) or path.startswith(self._excluded):
             return
-        if len(self._seen) >= _MOST or threading.get_ident() in _unwatched:
+        if threading.get_ident() in _unwatched:
             return
         if not os.path.isabs(path):
             path = os.path.join(os.getcwd(), path)
         writes = flags & _WRITE_FLAGS if mode is None else not _WRITES.isdisjoint(mode)
-        if writes:
-            self._written.add(path)
-        elif path not in self._written:  # What the cell wrote itself is no input.
-            self._seen.setdefault(path, "opened")
+        for look in self._looks:
+            if writes:
+                look.written.add(path)
+            else:
+                look.add(path, "opened")
 
     def _note(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """A reader has returned."""
@@ -138,10 +164,9 @@ class FileWatch:
                 texts = source_texts(args[0] if args else next(iter(kwargs.values()), None))
             if not texts:
                 return
-            if self._see in _listening and len(self._seen) < _MOST:
+            for look in self._looks:
                 for text in texts:
-                    if text not in self._written:
-                        self._seen[text] = "read"
+                    look.add(text, "read")
             self._remember(result, tuple(texts))
         except Exception:  # The reader's result is the person's, whatever is wrong here.
             return

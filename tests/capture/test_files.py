@@ -134,6 +134,20 @@ def test_many_files_are_bounded(watch: FileWatch, tmp_path: Path, monkeypatch: A
     assert len(watch.end()) == 3
 
 
+def test_a_block_in_a_cell_sees_its_own_and_the_cell_sees_all(watch: FileWatch, data: Path) -> None:
+    cell = watch.begin()
+    (data / "f.json").read_text()
+    block = watch.begin()
+    other = watch.begin()
+    pd.read_csv(data / "f.csv")
+    assert [Path(o.path).name for o in watch.end(block)] == ["f.csv"]
+    assert watch.end(block) == []
+    (data / "f.npy").read_bytes()
+    assert [Path(o.path).name for o in watch.end(other)] == ["f.csv", "f.npy"]
+    assert [Path(o.path).name for o in watch.end(cell)] == ["f.json", "f.csv", "f.npy"]
+    assert not module._listening
+
+
 def test_a_workbook_and_a_folder(watch: FileWatch, tmp_path: Path, data: Path) -> None:
     watch._note("read_excel", ("book.xlsx",), {}, sheets := {"one": pd.DataFrame({"a": [1]})})
     assert watch.source_of(sheets["one"]) == str(tmp_path / "book.xlsx")

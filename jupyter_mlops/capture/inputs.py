@@ -1,0 +1,343 @@
+"""What a tracked cell depends on: the data sets that it reads, and files, with their digests.
+
+Digests have a budget for the whole cell.  What is over it is pinned where that costs nothing
+(pandas 3 copies on write, Arrow and Polars do not change) and digested by one thread of low
+priority; the rest is named with the reason why it has no digest.
+
+An input is what the value was before the cell changed it.  Names that a cell rebinds or may change
+are given to ``begin``: small values are digested there and then; of larger ones a keyed hash is
+taken, where that is cheap, which tells afterwards whether they still are what they were.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..model.events import InputRecord
+from ..snapshots import (
+    Digest,
+    Shape,
+    Undigested,
+    digest,
+    digest_file,
+    digest_folder,
+    fingerprint,
+    kind_of,
+    shape_of,
+)
+from .addresses import is_address
+from .digesting import Later, Task
+from .files import FileWatch, Opened
+
+__all__ = ["Before", "InputCollector", "budget_of"]
+
+SMALL = 1_000_000  # Bytes of a cell's data, and of its files, that always have a digest.
+_ALWAYS = 0.05  # Seconds that even they may take: objects of Python's are slow to read.
+_BEFORE = 0.002  # Seconds before a cell for what is larger.
+_MOST = 200  # Inputs of one cell.
+_COLUMNS = 500  # Columns named of one input.
+_LOOK = 20  # Items of a list or dictionary looked at for data sets.
+
+
+def budget_of(seconds: float) -> float:
+    """Seconds that the digests of a cell may take that ran for ``seconds``: 10 to 50 ms, or 2%."""
+    return min(0.05, max(0.01, 0.02 * seconds))
+
+
+@dataclass(slots=True)
+class Before:
+    """What was taken of inputs before a cell: records, or marks by which a change is noticed."""
+
+    started: int = field(default_factory=time.time_ns)
+    records: dict[str, InputRecord] = field(default_factory=dict)
+    marks: dict[str, tuple[int, bytes | None, InputRecord]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Purse:
+    """What may still be spent: bytes that are free, and a moment after which nothing is."""
+
+    deadline: float
+    small: int = SMALL
+
+    def take(self, size: int) -> float | None:
+        """Seconds for something of ``size`` bytes."""
+        if size <= self.small:
+            self.small -= size
+            return _ALWAYS
+        return max(0.0, self.deadline - time.perf_counter())
+
+
+class InputCollector:
+    """Makes the ``InputRecord`` of what cells read.
+
+    ``relative`` says how a path is written (``Project.relative``); ``later(run_id, record)`` is
+    called from another thread with the inputs whose digest took longer, after ``settle``.
+    """
+
+    def __init__(
+        self,
+        watch: FileWatch | None,
+        relative: Callable[[str], str],
+        later: Callable[[str, InputRecord], None],
+    ) -> None:
+        self._watch = watch
+        self._relative = relative
+        self._later = Later(later)
+
+    def begin(self, names: Iterable[str], namespace: Mapping[str, Any]) -> Before:
+        """Look at what the cell is about to rebind or may change; 2 ms, and what 1 MB costs."""
+        before = Before()
+        purse = _Purse(time.perf_counter() + _BEFORE)
+        for name, value in self._data(names, namespace):
+            shape = shape_of(value)
+            size = _size(value, shape)
+            base = self._record(name, value, shape)
+            if size <= purse.small:
+                purse.small -= size
+                before.records[name] = self._digested(base, value, _ALWAYS)
+                continue
+            mark = None
+            try:
+                left = purse.deadline - time.perf_counter()
+                if left > 0:
+                    mark = fingerprint(value, budget=left)
+            except Undigested:
+                pass
+            before.marks[name] = (id(value), mark, base)
+        return before
+
+    def collect(
+        self,
+        run_id: str,
+        names: Iterable[str],
+        bound: Iterable[str],
+        namespace: Mapping[str, Any],
+        *,
+        seconds: float,
+        before: Before | None = None,
+        files: Iterable[Opened] = (),
+        budget: float | None = None,
+    ) -> tuple[InputRecord, ...]:
+        """The inputs of a cell that has ended: ``names`` that it read, and ``files``.
+
+        ``bound`` are the names that it bound itself: their values are results, unless ``before``
+        knows what they were.  ``seconds`` is how long the cell took, from which the budget comes.
+        What takes longer waits for ``settle(run_id)``.
+        """
+        names, bound = list(dict.fromkeys(names)), set(bound)
+        budget = budget_of(seconds) if budget is None else budget
+        purse = _Purse(time.perf_counter() + budget)
+        before = Before(started=time.time_ns() - int(seconds * 1e9)) if before is None else before
+        found: dict[str, InputRecord] = dict(before.records)
+        tasks: list[Task] = []
+        sized = []
+        for name, value in self._data([n for n in names if n not in found], namespace):
+            if name not in bound and name not in before.marks:
+                shape = shape_of(value)
+                sized.append((_size(value, shape), name, value, self._record(name, value, shape)))
+        for name, (address, mark, base) in before.marks.items():
+            value = namespace.get(name)
+            if id(value) != address or name in bound:
+                found[name] = _without(base, "the cell rebound it, and it was too large before")
+            elif self._unchanged(value, mark, purse):
+                sized.append((base.size, name, value, base))
+            else:
+                found[name] = _without(base, _CHANGED if mark is not None else _MAY_HAVE)
+        # The smallest first: so most of them have a digest at once.
+        known: dict[int, InputRecord] = {}
+        for size, name, value, base in sorted(sized, key=lambda item: (item[0], item[1])):
+            other = known.get(id(value))
+            if other is not None:
+                found[name] = replace(other, name=name)
+                continue
+            found[name] = known[id(value)] = self._used(base, value, purse.take(size), tasks)
+        order = (*names, *before.records, *before.marks)
+        records = {name: found[name] for name in order if name in found}
+        read = self._files(files, before, _Purse(purse.deadline), tasks)
+        self._later.keep(run_id, tasks)
+        return (*records.values(), *read)
+
+    def settle(self, run_id: str) -> None:
+        """The run is recorded: digest what is left of its inputs, and tell ``later`` of each."""
+        self._later.start(run_id)
+
+    def wait(self, timeout: float) -> bool:
+        """Whether nothing is being digested any more within ``timeout`` seconds."""
+        return self._later.wait(timeout)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Finish what can be within ``timeout`` seconds; the rest keeps its reason."""
+        self._later.close(timeout)
+
+    def _data(
+        self, names: Iterable[str], namespace: Mapping[str, Any]
+    ) -> Iterable[tuple[str, Any]]:
+        found: list[tuple[str, Any]] = []
+        for name in names:
+            if name[:1] != "_" and name in namespace and len(found) < _MOST:
+                value = namespace[name]
+                if _is_data(value):
+                    found.append((name, value))
+        return found
+
+    def _record(self, name: str, value: Any, shape: Shape) -> InputRecord:
+        return InputRecord(
+            name,
+            shape.kind,
+            rows=shape.rows,
+            columns=shape.columns,
+            size=_size(value, shape),
+            schema=dict(list(shape.schema.items())[:_COLUMNS]),
+            source=self._source(value),
+        )
+
+    def _source(self, value: Any) -> str | None:
+        source = self._watch.source_of(value) if self._watch is not None else None
+        if source is None or is_address(source):
+            return source
+        path, more = source, ""
+        if not os.path.exists(source) and " and " in source:
+            path, _, more = source.rpartition(" and ")
+        return self._relative(path) + (f" and {more}" if more else "")
+
+    def _digested(self, base: InputRecord, value: Any, budget: float | None) -> InputRecord:
+        try:
+            return _with(base, digest(value, budget=budget))
+        except Undigested as error:
+            return _without(base, error.message)
+
+    def _used(
+        self, base: InputRecord, value: Any, budget: float | None, tasks: list[Task]
+    ) -> InputRecord:
+        try:
+            return _with(base, digest(value, budget=budget))
+        except Undigested as error:
+            if error.reason == "refused":
+                return _without(base, error.message)
+            return self._postponed(base, value, error.message, tasks)
+
+    def _postponed(self, base: InputRecord, value: Any, why: str, tasks: list[Task]) -> InputRecord:
+        pinned = _pin(value)
+        if pinned is None:
+            return _without(base, f"{why}, and it may change while that goes on")
+
+        def work(pause: Callable[[], None]) -> InputRecord:
+            mark = fingerprint(pinned, pause=pause)
+            made = _with(base, digest(pinned, pause=pause))
+            if fingerprint(pinned, pause=pause) != mark:
+                raise Undigested("it changed while it was being digested")
+            return made
+
+        tasks.append(Task(base, work))
+        return _without(base, "it is being digested")
+
+    def _unchanged(self, value: Any, mark: bytes | None, purse: _Purse) -> bool:
+        if kind_of(value) == "table":
+            return True  # Arrow's tables do not change.
+        if mark is None:
+            return False
+        try:
+            return fingerprint(value, budget=max(0.01, 5 * _BEFORE)) == mark
+        except Undigested:
+            return False
+
+    def _files(
+        self, files: Iterable[Opened], before: Before, purse: _Purse, tasks: list[Task]
+    ) -> list[InputRecord]:
+        return [self._file(item, before.started, purse, tasks) for item in list(files)[:_MOST]]
+
+    def _file(self, item: Opened, started: int, purse: _Purse, tasks: list[Task]) -> InputRecord:
+        if is_address(item.path):
+            reason = "it is an address: its content is not read a second time"
+            return InputRecord(item.path, "file", source=item.path, how=item.how, reason=reason)
+        name = self._relative(item.path)
+        base = InputRecord(name, "file", source=name, how=item.how)
+        try:
+            status = os.stat(item.path)
+            take: Callable[..., Digest] = digest_file
+            if os.path.isdir(item.path):
+                base, take = replace(base, kind="folder"), digest_folder
+            else:
+                base = replace(base, size=status.st_size)
+            if status.st_mtime_ns > started and base.kind == "file":
+                return _without(base, "it changed while the cell ran")
+            try:
+                small = base.kind == "file"
+                budget = purse.take(status.st_size if small else SMALL + 1)
+                return _with(base, take(item.path, budget=budget))
+            except Undigested:
+                path = item.path
+                tasks.append(Task(base, lambda pause: _with(base, take(path, pause=pause))))
+                return _without(base, "it is being digested")
+        except OSError as error:
+            return _without(base, f"it cannot be read: {error.strerror or error}")
+
+
+_CHANGED = "the cell changed it, and it was too large to be digested before"
+_MAY_HAVE = "the cell may have changed it, and it was too large to be looked at before"
+
+
+def _is_data(value: Any) -> bool:
+    """Whether it is a data set, or a list, tuple or dictionary with one in it."""
+    try:
+        kind = kind_of(value)
+        if kind is not None:
+            return kind != "array" or value.ndim > 0
+        if type(value) is dict:
+            items = list(value.values())[:_LOOK]
+        elif type(value) in (list, tuple):
+            items = value[:_LOOK]
+        else:
+            return False
+        return any(kind_of(item) is not None for item in items)
+    except Exception:  # The person's objects, and another thread may be changing them.
+        return False
+
+
+def _size(value: Any, shape: Shape) -> int:
+    if shape.kind != "object":
+        # Python's strings and objects are not in what a library counts.
+        objects = sum(kind == "object" for kind in shape.schema.values())
+        return shape.size + objects * 40 * (shape.rows or 0)
+    items = value.values() if type(value) is dict else value
+    return sum(shape_of(item).size for item in list(items)[:1000])
+
+
+def _pin(value: Any) -> Any:
+    """The value such that it cannot change by what the person does next; ``None`` if it can."""
+    if type(value) is dict:
+        pins = {key: _pin(item) for key, item in value.items()}
+        return None if any(pin is None for pin in pins.values()) else pins
+    if type(value) in (list, tuple):
+        items = [_pin(item) for item in value]
+        return None if any(item is None for item in items) else type(value)(items)
+    kind = kind_of(value)
+    if kind is None:
+        return value if isinstance(value, (str, bytes, int, float, complex)) else None
+    library = type(value).__module__.partition(".")[0]
+    if library == "pyarrow":
+        return value
+    if library == "polars":
+        return value.clone() if hasattr(value, "clone") else None
+    if library == "pandas":
+        pandas: Any = sys.modules["pandas"]
+        if isinstance(value, pandas.Index):
+            return value
+        if int(pandas.__version__.partition(".")[0]) >= 3:
+            return value.copy(deep=False)
+    return None
+
+
+def _with(base: InputRecord, found: Digest) -> InputRecord:
+    rows = found.rows if base.rows is None and found.kind != "folder" else base.rows
+    return replace(base, digest=found.id, size=found.size, rows=rows, reason=None)
+
+
+def _without(base: InputRecord, reason: str) -> InputRecord:
+    return replace(base, digest=None, reason=reason)

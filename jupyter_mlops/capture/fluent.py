@@ -11,6 +11,7 @@ from typing import Any
 
 from ..config import Config, public_uri
 from ..errors import ServiceError, UsageError
+from ..journal import default_redactor
 from ..model.address import (
     default_experiment,
     is_embedded,
@@ -77,6 +78,10 @@ class Fluent:
                 return None
             if is_embedded(project, config):
                 prepare_store(project)
+            if config.redact:  # this does not pass the journal
+                clean = default_redactor().redact_record
+                started = RunStarted.from_dict(clean(started.to_dict()))
+                tags = clean({"tags": dict(tags)})["tags"]
             run = load_port("fluent")(
                 uri,
                 artifact_root=project.artifacts,

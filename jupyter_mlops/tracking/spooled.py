@@ -56,8 +56,10 @@ def remove_spent(project: Project, state: StateDB, blobs: BlobStore, lease: Held
     wanted: set[str] = set()
     for session in open_sessions(project):
         found = session.examine()
-        for record in (*found.runs, *found.file.amendments):
-            wanted |= blobs_of(record)
+        for run in found.runs:
+            wanted |= blobs_of(run)
+        for change in found.file.amendments:
+            wanted |= blobs_of(change)
         whole = read_session(session.path)  # a run may have begun before the stored position
         if whole.unfinished and whole.writer_alive() is not False:
             began = min(began, *(started.started for started in whole.unfinished))

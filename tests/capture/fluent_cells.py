@@ -44,10 +44,14 @@ def main() -> None:
         if cell.get("tracked", True):
             run_id = session.start(experiment=cell.get("experiment"))
             started = RunStarted(
-                run_id, session.id, time.time(), "cell", experiment=cell.get("experiment")
+                run_id,
+                session.id,
+                time.time(),
+                cell.get("name", "cell"),
+                experiment=cell.get("experiment"),
             )
             before = time.perf_counter()
-            tags = {"mlflow.user": "me"}
+            tags = {"mlflow.user": "me"} | cell.get("tags", {})
             adopted = fluent.begin(started, project, config, cell["source"], tags, namespace)
             seconds = time.perf_counter() - before
         error = None

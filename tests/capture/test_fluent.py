@@ -306,9 +306,19 @@ def test_a_server_that_does_not_answer_is_asked_once(mlflow_project: Project) ->
 
 
 def test_a_fresh_project_gets_its_store(project: Project, client: Client) -> None:
-    found = run_cells(project, "import mlflow\nmlflow.log_metric('a', 1)")
+    secret = "correct-horse-battery-staple"
+    found = run_cells(
+        project,
+        {
+            "source": "import mlflow\nmlflow.log_metric('a', 1)",
+            "name": f"with {secret}",
+            "tags": {"note": f"and {secret}"},
+        },
+        MY_API_KEY=secret,
+    )
     assert found[0]["metrics"] == {"a": 1.0}
     assert not (project.root / "mlflow.db").exists()
     assert deliver(project, Config()).errors == ()
     (run,) = all_runs(client(project))
     assert run.data.metrics == {"a": 1.0}
+    assert secret not in json.dumps(run.to_dictionary())

@@ -32,7 +32,7 @@ def reasons(comparison: Comparison, a: RunDetails, b: RunDetails) -> Iterator[Re
     """Yield what changed from ``a`` to ``b``, the likeliest cause of another result first."""
     for item in comparison.inputs:
         yield Reason("data", _input(item))
-    if comparison.code.source:
+    if comparison.code.source and not _only_values(comparison):
         yield Reason("code", f"The cell's source changed: {_lines(comparison.code.source)}.")
     for module in comparison.code.modules:
         if module.only is not None:
@@ -138,6 +138,17 @@ def _lines(diff: str) -> str:
     added = sum(line.startswith("+") for line in lines)
     removed = sum(line.startswith("-") for line in lines)
     return f"{count(added, 'line')} added, {count(removed, 'line')} removed"
+
+
+def _only_values(comparison: Comparison) -> bool:
+    """Whether the cells differ in nothing but the literals that are told as parameters."""
+    changed = {change.name for change in comparison.params if change.only is None}
+    names: dict[str, list[str]] = {"+": [], "-": []}
+    for line in comparison.code.source.splitlines()[2:]:
+        if line[:1] in names:
+            assigned = re.match(r"\s*([^\W\d]\w*)\s*(?::[^=]*)?=(?!=)", line[1:])
+            names[line[0]].append(assigned[1] if assigned else "")
+    return names["+"] == names["-"] and changed.issuperset(names["+"])
 
 
 def _some(names: Sequence[str]) -> str:

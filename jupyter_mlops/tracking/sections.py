@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .comparison import Comparison, Curve, Difference, InputDifference, MetricDifference, RunLabel
 from .why import Explanation
-from .wording import count, measured, moment, seconds, signed, size, value
+from .wording import count, measured, moment, seconds, signed, size, two, value
 
 __all__ = ["Section", "comparison_sections", "explanation_sections"]
 
@@ -143,7 +143,11 @@ def _metric(item: MetricDifference) -> tuple[str, ...]:
     if item.relative is not None:
         change += f" ({item.relative:+.1%})"
     verdict = {"a": "A is better", "b": "B is better"}.get(item.better or "", "")
-    shown = ("-" if number is None else value(number) for number in (item.a, item.b))
+    if item.a is not None and item.b is not None:
+        shown = two(item.a, item.b)
+    else:
+        a, b = ("-" if number is None else value(number) for number in (item.a, item.b))
+        shown = a, b
     return (item.name, *shown, change, verdict)
 
 

@@ -17,6 +17,7 @@ from .comparison import Comparison, RunLabel, compare
 from .details import RunDetails, details_of, read_run_file, run_details
 from .queries import list_runs
 from .reasons import Reason, nothing_differs, reasons
+from .wording import two
 
 __all__ = ["Explanation", "explain"]
 
@@ -200,17 +201,15 @@ def _verdict(
             how += f" ({error.get('ename', 'error')}: {_short(error.get('evalue', ''))})"
         ended = how if run.summary.status != "FINISHED" else ""
         return f"{run.name} {what}{ended}; {runs}, {other}, has {best_value:.5g}."
+    mine, theirs = two(value, best_value)
     if value == best_value:
-        return f"{run.name} has the same {metric}, {value:.5g}, as {runs}, {other}."
+        return f"{run.name} has the same {metric}, {mine}, as {runs}, {other}."
     if (value < best_value) == lower:
         return (
-            f"{run.name} is better than all before it: its {metric} is {value:.5g}, that of "
-            f"{runs}, {other}, {best_value:.5g}."
+            f"{run.name} is better than all before it: its {metric} is {mine}, that of "
+            f"{runs}, {other}, {theirs}."
         )
-    return (
-        f"{run.name} is worse than {runs}, {other}: its {metric} is {value:.5g} instead of "
-        f"{best_value:.5g}."
-    )
+    return f"{run.name} is worse than {runs}, {other}: its {metric} is {mine} instead of {theirs}."
 
 
 def _short(text: str) -> str:

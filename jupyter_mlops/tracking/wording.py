@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-__all__ = ["count", "measured", "moment", "plain", "seconds", "signed", "size", "value"]
+__all__ = ["count", "measured", "moment", "plain", "seconds", "signed", "size", "two", "value"]
 
 _LENGTH = 120
 # A terminal's colours and commands (ECMA-48), which captured text may hold.
@@ -23,6 +23,18 @@ def value(item: Any, length: int = _LENGTH) -> str:
     text = item if isinstance(item, str) else repr(item)
     text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def two(a: Any, b: Any) -> tuple[str, str]:
+    """Two values with as many digits as it takes to tell them apart."""
+    shown = value(a), value(b)
+    if shown[0] != shown[1] or not (isinstance(a, float) and isinstance(b, float)) or a == b:
+        return shown
+    for digits in (7, 9, 12, 15, 17):
+        shown = f"{a:.{digits}g}", f"{b:.{digits}g}"
+        if shown[0] != shown[1]:
+            break
+    return shown
 
 
 def plain(text: str) -> str:

@@ -189,6 +189,22 @@ def test_why_follows_the_direction_of_the_metric(project: Project) -> None:
     assert "has the same loss" in explain(project, CONFIG, "-2").verdict
 
 
+def test_a_value_that_changed_is_told_once_and_close_ones_apart(project: Project) -> None:
+    session = Session(project)
+    for number, (rate, more) in enumerate([(0.1, ""), (0.2, ""), (0.3, "\ny = rate")]):
+        session.run(
+            f"m #{number}",
+            source=f"%%track\nrate = {rate}\nfit(rate){more}",
+            params={"rate": rate},
+            metrics={"auc": 0.9 - number * 1e-9},
+            started=1000.0 + number,
+        )
+    found = explain(project, CONFIG, "-2")
+    assert [reason.kind for reason in found.reasons] == ["parameter"]
+    assert "0.899999999 instead of 0.9" in found.verdict
+    assert [reason.kind for reason in explain(project, CONFIG).reasons] == ["code", "parameter"]
+
+
 def test_why_is_honest_when_nothing_differs(project: Project) -> None:
     session = Session(project)
     same = {"inputs": (InputRecord("x", "file", digest("1")),), "environment": digest("2")}

@@ -326,6 +326,6 @@ def _nowrap(content: str) -> str:
 
 def _row(label: str, content: str) -> str:
     return (
-        '<div style="display:flex;gap:8px"><span style="opacity:.6;min-width:8.5em;flex:none">'
+        '<div style="display:flex;gap:8px"><span style="opacity:.6;min-width:9.2em;flex:none">'
         f'{label}</span><span style="overflow-wrap:anywhere;min-width:0">{content}</span></div>'
     )

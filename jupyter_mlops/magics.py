@@ -189,7 +189,7 @@ class Magics:
         """
         words = _split(line)
         if not _has_positional(words):
-            notebook = self.recorder.tracker.finder.find()
+            notebook = self.recorder.tracker.notebook()
             if notebook is None:
                 self.recorder.warn(
                     "which notebook this kernel runs is unknown here: write %promote NOTEBOOK"
@@ -236,14 +236,14 @@ class Magics:
         session = self.recorder.tracker.session
         if session is not None:
             return session.project
-        notebook = self.recorder.tracker.finder.find()
+        notebook = self.recorder.tracker.notebook()
         known = notebook is not None and notebook.path.parent.is_dir()
         return open_project(notebook.path if known and notebook else None, create=False)
 
     def _state(self) -> str:
         tracker = self.recorder.tracker
         session = tracker.session
-        notebook = tracker.finder.find()
+        notebook = tracker.notebook()
         lines = [
             "Put %%track at the top of a cell to record it as a run. %%track? shows the options."
         ]

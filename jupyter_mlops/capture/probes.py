@@ -10,23 +10,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..config import Config
 from ..model.events import (
     CellEvent,
     FileRecord,
+    InputRecord,
     RunAmended,
     RunStarted,
 )
-from .cellcode import CellCode
+from .cellcode import CellCode, read_names
+from .changing import changing_names
 from .seen import Seen
 from .warner import Warner, describe
 
 if TYPE_CHECKING:
     from .changes import Changes, CodeState
-    from .files import FileWatch
+    from .files import FileWatch, Look, Opened
     from .fluent import Adopted, Fluent
-    from .inputs import InputCollector
+    from .inputs import Before, InputCollector
     from .outputs import OutputTap
     from .resources import Meter
     from .seeds import Seeds
@@ -36,7 +40,9 @@ if TYPE_CHECKING:
 __all__ = ["Probes", "Watch"]
 
 _INLINE = 32 * 1024  # Characters of a text that is kept in the journal itself.
-_DIFF_LIMIT = 512 * 1024
+_WAIT = 2.0  # Seconds that a session's end waits for what is still being found out.
+_NO_REPOSITORY = "not a git repository"
+_WHOLE = 16  # times the limit of an output where capture is full
 
 
 @dataclass(slots=True)
@@ -47,7 +53,9 @@ class Watch:
     meter: Meter | None = None
     tap: OutputTap | None = None
     code: CodeState | None = None
-    files: bool = False
+    files: Look | None = None
+    opened: list[Opened] = field(default_factory=list)
+    before: Before | None = None
     adopted: Adopted | None = None
     resources: dict[str, float] = field(default_factory=dict)
     outputs: tuple[Any, ...] = ()
@@ -66,6 +74,7 @@ class Probes:
         self._seeds: Seeds | None = None
         self._files: FileWatch | None = None
         self._inputs: InputCollector | None = None
+        self._inputs_session = ""
         self._fluent: Fluent | None = None
         self._code: dict[str, CodeState] = {}
         self._prepared = False
@@ -82,7 +91,8 @@ class Probes:
     ) -> Watch:
         """Begin to watch a cell or block.  Without ``running`` it may become a run at its end."""
         watch = Watch(session)
-        config = session.config if session is not None else None
+        config = session.config if session is not None else Config()
+        minimal = config.capture == "minimal"
         if session is not None:
             with self._part(watch, "environment"):
                 self._prepare()
@@ -92,19 +102,22 @@ class Probes:
         if running is not None and session is not None:
             with self._part(watch, "mlflow"):
                 watch.adopted = self._adopt(running, session, python)
-        if config is None or config.capture_inputs:
+        if config.capture_inputs:
             with self._part(watch, "inputs"):
-                self.file_watch.begin()
-                watch.files = True
+                if session is not None:
+                    changing = changing_names(python, code) & read_names(python, namespace)
+                    watch.before = self._inputs_of(session).begin(sorted(changing), namespace)
+                watch.files = self.file_watch.begin()
         with self._part(watch, "resources"):
             from .resources import Meter
 
             watch.meter = Meter()
-        if outputs and self._shell is not None and (config is None or config.capture_outputs):
+        if outputs and self._shell is not None and config.capture_outputs and not minimal:
             with self._part(watch, "outputs"):
                 from .outputs import OutputTap
 
-                watch.tap = OutputTap(self._shell, config.output_limit if config else 1024 * 1024)
+                whole = config.capture == "full"
+                watch.tap = OutputTap(self._shell, config.output_limit * (_WHOLE if whole else 1))
         # Last, in the order in which they end: what is above is not the cell's.
         if watch.tap is not None:
             with self._part(watch, "outputs"):
@@ -113,6 +126,15 @@ class Probes:
             with self._part(watch, "resources"):
                 watch.meter.start()
         return watch
+
+    def install(self) -> None:
+        """See from now on where frames come from, also those of cells that are no runs."""
+        _ = self.file_watch
+
+    @property
+    def seeding(self) -> bool:
+        """Whether a cell has set a seed: what depends on it must then be followed."""
+        return self._seeds is not None
 
     def nothing(self, session: Session) -> Watch:
         """The watch of something that has ended already."""
@@ -126,6 +148,9 @@ class Probes:
         if watch.meter is not None:
             with self._part(watch, "resources"):
                 watch.resources = watch.meter.stop()
+        if watch.files is not None:
+            with self._part(watch, "inputs"):
+                watch.opened = self.file_watch.end(watch.files)
         if watch.tap is not None:
             with self._part(watch, "outputs"):
                 watch.outputs, left_out = watch.tap.stop()
@@ -149,7 +174,7 @@ class Probes:
             seen.files = tuple(self._kept(session, item) for item in watch.outputs)
         if config.capture_inputs:
             with self._part(watch, "inputs"):
-                seen.inputs = self._collect(watch, started, event, python, namespace)
+                seen.inputs = self._collect(watch, started, session, event, python, namespace)
         if config.capture != "minimal":
             with self._part(watch, "environment"):
                 from .environment import current_environment
@@ -161,7 +186,7 @@ class Probes:
             seen.modules = imported_modules(root)
         with self._part(watch, "seeds"):
             self.note_source(python, namespace)
-            seen.seeds = self._seeds.current() if self._seeds is not None else {}
+            seen.seeds = self._seeds.current(read_names(python, namespace)) if self._seeds else {}
         with self._part(watch, "code"):
             self._see_code(watch, session, seen)
         if watch.adopted is not None:
@@ -203,7 +228,9 @@ class Probes:
     def close(self) -> None:
         """End what is still going on and take the wrappers away."""
         if self._inputs is not None:
-            self._inputs.close()
+            self._inputs.close(_WAIT)
+        for code in self._code.values():
+            code.wait(_WAIT)
         if self._files is not None:
             self._files.uninstall()
         self._inputs = self._files = None
@@ -211,6 +238,9 @@ class Probes:
 
     def settle(self, watch: Watch, started: RunStarted) -> None:
         """The run's record is written: what takes longer may be added to it from now on."""
+        if self._inputs is not None:
+            with self._part(watch, "inputs"):
+                self._inputs.settle(started.run_id)
         if watch.wait_for_code and watch.code is not None and watch.session is not None:
             session = watch.session
 
@@ -226,6 +256,43 @@ class Probes:
 
             with self._part(watch, "code"):
                 watch.code.when_done(add)
+
+    def _inputs_of(self, session: Session) -> InputCollector:
+        if self._inputs is not None and self._inputs_session != session.id:
+            self._inputs.close(0.0)
+            self._inputs = None
+        if self._inputs is None:
+            from .inputs import InputCollector
+
+            self._inputs_session = session.id
+
+            def later(run_id: str, record: InputRecord) -> None:
+                self._amend(RunAmended(run_id, session.id, time.time(), inputs=(record,)))
+
+            relative = session.project.relative
+            self._inputs = InputCollector(self.file_watch, lambda path: relative(Path(path)), later)
+        return self._inputs
+
+    def _collect(
+        self,
+        watch: Watch,
+        started: RunStarted,
+        session: Session,
+        event: CellEvent,
+        python: str,
+        namespace: Mapping[str, Any],
+    ) -> tuple[InputRecord, ...]:
+        seconds = event.ended - event.started
+        return self._inputs_of(session).collect(
+            started.run_id,
+            sorted(read_names(python, namespace)),
+            event.bound,
+            namespace,
+            seconds=seconds,
+            before=watch.before,
+            files=watch.opened,
+            budget=float("inf") if session.config.capture == "full" else None,
+        )
 
     def _prepare(self) -> None:
         """Have the environment read while the session's first cell runs."""
@@ -261,8 +328,16 @@ class Probes:
             watch.code = code
         changes = code.end()
         if changes is None:
+            from .git import find_repository
+
             watch.wait_for_code = True
+            repository = find_repository(session.project.root)
+            if repository is not None:
+                head = repository.head()
+                seen.git_commit, seen.git_branch = head.commit, head.branch
             return
+        if changes.reason and changes.reason != _NO_REPOSITORY:
+            seen.left_out["code"] = changes.reason
         seen.git_commit, seen.git_branch = changes.commit, changes.branch
         seen.git_dirty = changes.dirty
         file = self._diff_file(session, changes)
@@ -270,7 +345,7 @@ class Probes:
             seen.files = (*seen.files, file)
 
     def _diff_file(self, session: Session, changes: Changes) -> FileRecord | None:
-        if not changes.diff:
+        if not changes.diff or session.config.capture == "minimal":
             return None
         reason = None
         if changes.truncated:

@@ -85,6 +85,8 @@ class Recorder:
         events = self.shell.events
         events.register("pre_run_cell", self.pre_run_cell)
         events.register("post_run_cell", self.post_run_cell)
+        with contextlib.suppress(Exception):  # Where frames come from is then not known.
+            self.tracker.probes.install()
         self._transform = transform
         if transform:
             self.shell.input_transformer_manager.line_transforms.insert(0, blank_track)
@@ -146,9 +148,9 @@ class Recorder:
                 cell.running = self.tracker.begin(cell.options, cell.warnings)
             except Exception as error:
                 cell.lost = describe(error)
-        if (cell.running is not None and not cell.options.dry_run) or (
-            cell.options is None and self.auto and not cell.private
-        ):
+        dry_run = cell.options is not None and cell.options.dry_run
+        automatic = self.auto and cell.options is None and not cell.private
+        if (cell.running is not None and not dry_run) or automatic:
             cell.watch = self.tracker.probes.begin(
                 cell.running, self.tracker.session, cell.python, cell.code, self.shell.user_ns
             )
@@ -236,7 +238,8 @@ class Recorder:
                 self.tracker.note(event)
         finally:
             self.history.note(event, code, namespace)
-            self.tracker.note_source(python, namespace)
+            if cell.options is None:
+                self.tracker.note_source(python, namespace)
 
     def _end_tracked(
         self,

@@ -89,9 +89,11 @@ def build_run(cell: TrackedCell, history: History, keep: Keep | None, *, why_not
     models = tuple(_model(item, cell, read, keep, why_not) for item in found)
     register, chosen = _registration(options, event.status, found, models, warnings)
     status = {"ok": "FINISHED", "interrupted": "KILLED"}.get(event.status, "FAILED")
-    params = part("parameters", lambda: parameters(code, read, event.bound, namespace, history), {})
+    params: dict[str, Any] = part(
+        "parameters", lambda: parameters(code, read, event.bound, namespace, history), {}
+    )
     params |= _asked_for(options, namespace, warnings)
-    values = part("metrics", lambda: _metrics(cell, warnings), {})
+    values: dict[str, float] = part("metrics", lambda: _metrics(cell, warnings), {})
     if log is not None:
         params |= log.params
         values |= log.last()
@@ -109,8 +111,8 @@ def build_run(cell: TrackedCell, history: History, keep: Keep | None, *, why_not
         notebook=cell.started.notebook,
         parent=cell.started.parent,
         source=event.source,
-        params=params | seen.params,
-        metrics=values | seen.metrics,
+        params={**params, **seen.params},
+        metrics={**values, **seen.metrics},
         tags=tags | {k: str(redact(k, v)) for k, v in options.tags.items()},
         models=models,
         files=(*seen.files, *(log.files if log is not None else ())),

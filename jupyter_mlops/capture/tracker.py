@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
 from collections import deque
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
     from .run import Keep, TrackedCell
     from .runlog import RunLog
     from .seen import Seen
-    from .session import Session
+    from .session import Record, Session
 
 __all__ = ["Running", "Tracker"]
 
+_SEEDING = re.compile("seed|random|rng|RandomState", re.IGNORECASE)
 _RUNS = 50  # Ended runs that are remembered for their cards' comparison.
 
 
@@ -164,11 +166,9 @@ class Tracker:
             return run
         environment = cell.seen.environment if cell.seen is not None else None
         new = environment is not None and environment.digest not in session.environments
-        records = [
-            *([environment] if environment is not None and new else []),
-            *([cell.event] if note else []),
-            run,
-        ]
+        records: list[Record] = [cell.event, run] if note else [run]
+        if environment is not None and new:
+            records.insert(0, environment)
         try:
             session.write(*records, sync=True)
         except OSError as error:
@@ -205,7 +205,7 @@ class Tracker:
 
     def note_source(self, python: str, namespace: Mapping[str, Any]) -> None:
         """Remember what any cell's source says that a later run depends on (its seeds)."""
-        if "seed" in python or "random_state" in python:
+        if self.probes.seeding or _SEEDING.search(python):
             with contextlib.suppress(Exception):  # A seed that is not found is not recorded.
                 self.probes.note_source(python, namespace)
 
@@ -224,6 +224,9 @@ class Tracker:
         """End the session; a later tracked cell begins another one."""
         if self._probes is not None:
             self._probes.close()
+        self._end_session()
+
+    def _end_session(self) -> None:
         if self.session is not None:
             self.session.close()
         self.session = None
@@ -247,7 +250,7 @@ class Tracker:
         """The session; opened at the first run, and anew if its journal has gone."""
         if self.session is not None and not self.session.gone():
             return self.session
-        self.close()
+        self._end_session()
         path = notebook.path if notebook is not None else script_path()
         session = open_session(
             path if path is not None and path.parent.is_dir() else None,

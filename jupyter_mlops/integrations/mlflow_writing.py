@@ -24,6 +24,7 @@ __all__ = [
     "DELIVERED",
     "MODEL_KEY",
     "RUN_ID",
+    "SYSTEM",
     "amended_tags",
     "batches",
     "clean_names",

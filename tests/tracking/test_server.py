@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -40,7 +41,10 @@ from jupyter_mlops.tracking import (
     waiting,
     what_waits,
 )
+from jupyter_mlops.tracking.adopt import adopt, unadopt
+from tests.capture.test_fluent import run_cells
 
+from .rich import amend, pair
 from .sessions import Session, blob_names
 
 Client = Callable[[Project | str], Any]
@@ -124,7 +128,8 @@ def test_away_during_the_session_then_there(
     (run,) = plain.search_runs([experiment.experiment_id])
     assert run.info.status == "FINISHED"
     assert run.data.tags["mlops.run_id"] == record.run_id
-    assert [f.path for f in plain.list_artifacts(run.info.run_id)] == ["a.txt"]
+    stored = [f.path for f in plain.list_artifacts(run.info.run_id)]
+    assert stored == ["a.txt", "mlops", "source.py"]
     assert blob_names(project) == []
 
     # The rest of the loop on the same server.
@@ -165,6 +170,62 @@ def test_away_during_the_session_then_there(
     refresh(project, there)
     assert [r.run_id for r in list_runs(project)] == [record.run_id]
     assert get_version(project, ModelSpec("remote iris", version=1)).run_id == record.run_id
+
+
+@pytest.mark.timeout(600)
+def test_everything_of_a_run_and_what_others_log_there(
+    project: Project, server: str, client: Client
+) -> None:
+    """Files, data, later additions; calls of MLflow in a cell; the runs that others have made."""
+    config = Config(tracking_uri=server, delivery_timeout=30.0, experiment="shared")
+    plain = client(server)
+    wanted = pair(project).a
+    assert deliver(project, config).delivered == 2
+    run_id = find_run(project, wanted.run_id).mlflow_run_id or ""
+    session = Session(project)
+    late = session.run("late")
+    assert deliver(project, config).delivered == 1
+    amend(session, late, files=(session.file("code/changes.diff", b"-a"),))
+    assert deliver(project, config).errors == ()
+    assert blob_names(project) == []
+    run = plain.get_run(run_id)
+    assert {i.dataset.name for i in run.inputs.dataset_inputs} == {"trips", "zones", "old"}
+    assert len(plain.get_metric_history(run_id, "loss")) == 3
+    assert [f.path for f in plain.list_artifacts(run_id, "mlops")] == ["mlops/run.json"]
+    late_id = find_run(project, late.run_id).mlflow_run_id or ""
+    assert [f.path for f in plain.list_artifacts(late_id, "code")] == ["code/changes.diff"]
+
+    (cell,) = run_cells(
+        project, "import mlflow\nmlflow.log_metric('a', 1)", MLFLOW_TRACKING_URI=server
+    )
+    assert (cell["error"], cell["said"], cell["metrics"]) == (None, [], {"a": 1.0})
+    assert deliver(project, config).errors == ()
+    assert find_run(project, cell["run_id"]).mlflow_run_id == cell["adopted"]
+
+    theirs = plain.create_run(plain.create_experiment("theirs"), run_name="theirs").info.run_id
+    plain.log_param(theirs, "C", "1")
+    refresh(project, config, whole=True)
+    assert "theirs" not in [r.name for r in list_runs(project)]
+    assert adopt(project, config, server).errors == ()
+    assert "theirs" in [r.name for r in list_runs(project)]
+
+
+@pytest.mark.timeout(600)
+def test_runs_of_a_server_are_listed_in_a_project_of_its_own(
+    mlflow_project: Project, server: str, client: Client
+) -> None:
+    project = mlflow_project
+    plain = client(server)
+    run = plain.create_run(plain.create_experiment("far"), run_name="far")
+    plain.log_metric(run.info.run_id, "m", float("inf"))
+    report = adopt(project, Config(delivery_timeout=30.0), server)
+    assert report.runs >= 1
+    found = find_run(project, run.info.run_id)
+    assert (found.name, found.metrics, found.experiment) == ("far", {"m": math.inf}, "far")
+    mine = client(project)
+    assert mine.get_run(run.info.run_id).data.metrics["m"] > 1e300
+    assert unadopt(project, Config(), server).runs == report.runs
+    assert list_runs(project) == []
 
 
 def test_a_dead_server_is_asked_less_and_less(project: Project, config: Config) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import sysconfig
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -239,7 +238,7 @@ def _database(connection: Any) -> list[str]:
 
 def _excluded() -> tuple[str, ...]:
     """Folders of the interpreter, the libraries, Jupyter and the system, each with a slash."""
-    found = set(sysconfig.get_paths().values()) - {sysconfig.get_path("data")}
+    found = {os.path.dirname(os.__file__)}
     for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix}:
         found.update(
             os.path.join(prefix, name)

@@ -9,13 +9,14 @@ for the person's line.  Libraries that are imported later are wrapped then, by a
 from __future__ import annotations
 
 import functools
-import importlib.abc
-import importlib.machinery
 import sys
 import threading
 import types
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
 __all__ = ["READERS", "Readers"]
 
@@ -150,7 +151,7 @@ def _wrapped(original: Any, name: str, note: Note) -> Any:
     return functools.update_wrapper(made, original)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+class _Finder:
     """Finds nothing itself: it has a module of ``READERS`` wrapped right after it was imported."""
 
     def __init__(self, done: Callable[[str], None]) -> None:
@@ -158,7 +159,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    ) -> ModuleSpec | None:
         if name not in READERS:
             return None
         for finder in sys.meta_path:
@@ -167,19 +168,19 @@ class _Finder(importlib.abc.MetaPathFinder):
             spec = finder.find_spec(name, path, target)
             if spec is not None:
                 if spec.loader is not None and hasattr(spec.loader, "exec_module"):
-                    spec.loader = _Loader(spec.loader, self._done)
+                    spec.loader = _Loader(spec.loader, self._done)  # type: ignore[assignment]
                 return spec
         return None
 
 
-class _Loader(importlib.abc.Loader):
+class _Loader:
     """The loader of a module, and something to do afterwards; leaves no trace of itself."""
 
     def __init__(self, loader: Any, done: Callable[[str], None]) -> None:
         self._loader = loader
         self._done = done
 
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType | None:
         made: types.ModuleType | None = self._loader.create_module(spec)
         return made
 

@@ -136,7 +136,8 @@ def _lengths(array: Any, valid: Any, kind: Any) -> tuple[bytes, Any]:
     buffer = array.buffers()[1]
     if buffer is None or not len(array):
         return b"", None
-    wide = str(kind).startswith("large_")
+    types = sys.modules["pyarrow"].types
+    wide = types.is_large_string(kind) or types.is_large_binary(kind) or types.is_large_list(kind)
     offsets = numpy.frombuffer(
         buffer, "i8" if wide else "i4", len(array) + 1, array.offset * (8 if wide else 4)
     )

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-import uuid
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
 from struct import pack
 from typing import Any
 
@@ -153,21 +151,26 @@ _ENCODERS: dict[type, Callable[[Any], tuple[str, bytes]]] = {
     float: lambda v: ("f", pack("<d", v)),
     complex: lambda v: ("c", pack("<dd", v.real, v.imag)),
     bytes: lambda v: ("b", v),
-    Decimal: lambda v: ("d", str(v).encode()),
     dt.datetime: lambda v: ("T", _moment(v)),
     dt.date: lambda v: ("D", v.isoformat().encode()),
     dt.time: lambda v: ("h", _moment(v)),
     dt.timedelta: lambda v: ("P", f"{v.days},{v.seconds},{v.microseconds}".encode()),
-    uuid.UUID: lambda v: ("u", v.bytes),
 }
-# Types whose values are plain whatever they are.
-SIMPLE = frozenset(
-    {str, type(None), bool, int, float, complex, bytes, Decimal, dt.date, dt.timedelta}
+# Of modules that need not be loaded for those who have none.
+_LOADED: tuple[tuple[str, str, Callable[[Any], tuple[str, bytes]]], ...] = (
+    ("decimal", "Decimal", lambda v: ("d", str(v).encode())),
+    ("uuid", "UUID", lambda v: ("u", v.bytes)),
 )
+# Types whose values are plain whatever they are.
+SIMPLE = frozenset({str, type(None), bool, int, float, complex, bytes, dt.date, dt.timedelta})
 
 
 def _of_libraries(value: Any) -> tuple[str, bytes] | None:
-    """NumPy's scalars and the scalars of pandas, where these are loaded."""
+    """Decimals, UUIDs, and the scalars of NumPy and pandas, where these are loaded."""
+    for module, name, encoder in _LOADED:
+        if type(value) is getattr(sys.modules.get(module), name, None):
+            _ENCODERS[type(value)] = encoder
+            return encoder(value)
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.generic):
         dtype = value.dtype

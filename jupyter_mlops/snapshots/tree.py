@@ -14,8 +14,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from blake3 import blake3
 from xxhash import xxh3_128
@@ -38,8 +37,7 @@ _MEMO_LEAVES = 32_768  # About 4 MB of memory for 16 GB of 8-byte columns.
 _MEMO_BYTES = 4096  # Below that the second hash costs more than it saves.
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """Part of a value: what is said of it, its rows cut into leaves, and the parts of it.
 
     ``leaf(start, stop)`` gives the byte strings of these rows; ``rows`` counts those that are cut
@@ -65,7 +63,6 @@ class Node:
         return self.cost + sum(child.total_cost() for child in self.children)
 
 
-@dataclass(slots=True)
 class Progress:
     """What a walk may take and has seen.
 
@@ -73,15 +70,18 @@ class Progress:
     thread that has all the time in the world; ``size`` counts bytes of leaves.
     """
 
-    deadline: float | None = None
-    pause: Callable[[], None] | None = None
-    size: int = 0
-    leaves: int = 0
-    started: float = field(default_factory=time.perf_counter)
+    __slots__ = ("deadline", "pause", "size", "started")
+
+    def __init__(
+        self, deadline: float | None = None, pause: Callable[[], None] | None = None
+    ) -> None:
+        self.deadline = deadline
+        self.pause = pause
+        self.size = 0
+        self.started = time.perf_counter()
 
     def step(self) -> None:
         """Between two leaves: raise ``Undigested`` when the time is up."""
-        self.leaves += 1
         if self.deadline is not None and time.perf_counter() > self.deadline:
             spent = (time.perf_counter() - self.started) * 1e3
             raise Undigested(f"the digest was not ready within its {spent:.0f} ms")

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..journal import BlobStore, sign
 from ..model.events import ModelRecord
-from .model_kinds import Found
+from .model_kinds import Found, torch_parameters
 from .model_pickling import TooLarge, dump
 from .model_requirements import requirements
 
@@ -46,10 +46,13 @@ def spool(
     """
     if example is not None and not _is_small(example):
         example_name = example = None
+    too_large = f"larger than the limit of {limit:,} bytes (model-size-limit)"
+    if _network_size(found) > limit:  # PyTorch copies all of it before the limit is seen.
+        return left_out(found, too_large)
     try:
         data, form, modules = dump({"model": found.model, "example": example}, limit)
     except TooLarge:
-        return left_out(found, f"larger than the limit of {limit:,} bytes (model-size-limit)")
+        return left_out(found, too_large)
     except Exception as error:
         return left_out(found, f"cannot be pickled: {type(error).__name__}: {error}"[:300])
     if found.flavor == "keras":
@@ -67,6 +70,16 @@ def spool(
         consent=consent,
         requirements=requirements(modules),
     )
+
+
+def _network_size(found: Found) -> int:
+    """Bytes of a PyTorch module's parameters; 0 for any other model."""
+    if found.flavor != "pytorch":
+        return 0
+    try:
+        return sum(p.numel() * p.element_size() for p in torch_parameters(found.model))
+    except Exception:
+        return 0
 
 
 def _keras_backend() -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import KMeans
@@ -22,8 +23,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+from jupyter_mlops.capture import model_requirements
 from jupyter_mlops.capture.cellcode import read_cell
 from jupyter_mlops.capture.estimators import Found, choose, example, find_estimators, stamps
+from jupyter_mlops.capture.model_requirements import requirements
 from jupyter_mlops.capture.namespace import Namespace, bound_names
 from jupyter_mlops.capture.spool import left_out, spool
 from jupyter_mlops.journal import BlobStore, verify
@@ -233,6 +236,35 @@ def test_a_spooled_model_is_signed_and_comes_back(blobs: BlobStore, data: dict[s
     loaded = pickle.loads(spooled)
     assert list(loaded["model"].predict(data["X"])) == list(model.predict(data["X"]))
     pd.testing.assert_frame_equal(loaded["example"], data["X"].head())
+
+
+def test_a_record_says_what_the_model_needs_and_who_consented(
+    blobs: BlobStore, data: dict[str, Any]
+) -> None:
+    model = LogisticRegression(max_iter=500).fit(data["X"], data["y"])
+    found = Found("m", model, True, flavor="sklearn")
+    record = spool(found, "X", data["X"].head(), blobs, 10**7, consent="trust_pickle")
+    assert record.consent == "trust_pickle"
+    assert spool(found, None, None, blobs, 10**7).consent is None
+    wanted = [("numpy", np), ("pandas", pd), ("scikit-learn", sklearn)]
+    assert record.requirements == tuple(f"{name}=={m.__version__}" for name, m in wanted)
+
+
+def test_pins_are_what_an_index_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_requirements, "_pins", {})
+    monkeypatch.setattr(
+        model_requirements.metadata, "version", {"my.Net": "2.0+cpu", "pillow": "11.1"}.__getitem__
+    )
+    assert requirements(["my.Net", "PIL", "os", "nowhere", "__main__"]) == (
+        "my-net==2.0", "pillow==11.1",
+    )  # fmt: skip
+
+
+def test_a_lambda_of_an_installed_package_goes_by_value(blobs: BlobStore) -> None:
+    inner = eval("lambda x: x + 1", {"__name__": "sklearn.preprocessing"})
+    record = spool(Found("m", FunctionTransformer(inner), False), None, None, blobs, 10**6)
+    assert record.format == "cloudpickle"
+    assert pickle.loads(blobs.get(str(record.blob)))["model"].transform(3) == 4
 
 
 NOTEBOOK = """

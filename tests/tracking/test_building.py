@@ -7,7 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,29 @@ def test_a_pickle_is_built_by_consent_and_signed(
     built = builders.build(agreed, sys.executable, isolate=isolate)
     assert (built.format, built.consent) == ("pickle", "trust_pickle")
     assert load_folder(built.folder).predict([[1, 2]]) == [2]
+
+
+def test_consent_is_on_the_stored_model_and_its_lack_on_the_run(
+    mlflow_project: Project, client: Callable[[Project | str], Any]
+) -> None:
+    blobs = BlobStore(mlflow_project.journal)
+    session = Session(mlflow_project)
+    models = tuple(
+        spool(Found(name, Predicts(), True, flavor="python"), None, None, blobs, 10**6,
+              consent=consent)
+        for name, consent in (("asked", "--allow-pickle"), ("unasked", None))
+    )  # fmt: skip
+    record = session.run(models=models)
+    deliver(mlflow_project, Config())
+    rows = {row["name"]: row for row in find_run(mlflow_project, record.run_id).models}
+    assert rows["asked"]["kept"]
+    assert "only a pickle can hold" in rows["unasked"]["reason"]
+    assert "%%track --allow-pickle" in rows["unasked"]["reason"]
+    plain = client(mlflow_project)
+    experiments = [e.experiment_id for e in plain.search_experiments()]
+    (model,) = plain.search_logged_models(experiments)
+    assert model.tags["mlops.format"] == "pickle"
+    assert model.tags["mlops.consent"] == "--allow-pickle"
 
 
 def test_what_a_model_prints_does_not_disturb(

@@ -247,7 +247,7 @@ def _excluded() -> tuple[str, ...]:
         )  # fmt: skip
     found.update(p for p in sys.path if p.endswith(("site-packages", "dist-packages")))
     for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR",
-                 "MPLCONFIGDIR"):  # fmt: skip
+                 "MPLCONFIGDIR", "JUPYTER_MLOPS_HOME"):  # fmt: skip
         if os.environ.get(name):
             found.add(os.environ[name])
     with contextlib.suppress(RuntimeError):

@@ -13,6 +13,7 @@ from jupyter_mlops.integrations.mlflow_writing import (
     batches,
     clean_names,
     experiment_folder,
+    metric_points,
     metric_values,
     model_name,
     models_tags,
@@ -76,6 +77,55 @@ def test_values() -> None:
     metrics = metric_values(run)
     assert set(metrics) == {"a", "nan", "inf"}
     assert metrics["inf"] == -math.inf
+
+
+def test_what_the_person_chose_wins_over_what_an_estimator_says() -> None:
+    run = record(params={"C": 1, "a b?": 2}, hyperparameters={"C": 9, "model.C": 3, "a b_": 4})
+    assert param_values(run) == {"C": "1", "a b__2": "2", "model.C": "3", "a b_": "4"}
+
+
+def test_points() -> None:
+    run = record(
+        metrics={"loss": 0.25, "best": 0.5, "other": 9.0, "nan": math.nan},
+        series={
+            "loss": [[0, 0.5, 1.5], [1, 0.25, 2.5]],
+            "other": [[7, 1.0, 1.0]],
+            "nan": [[0, math.nan, 1.0], ["x", "y", 2.0]],
+        },
+        resources={"wall_seconds": 2.0, "peak_memory_bytes": 3e6, "odd": "x"},
+    )
+    assert [point for point in metric_points(run) if point[0] != "nan"] == [
+        ("loss", 0.5, 1500, 0),
+        ("loss", 0.25, 2500, 1),
+        ("other", 1.0, 1000, 7),
+        ("best", 0.5, 2000, 0),
+        ("other", 9.0, 2000, 7),  # another value than the last that was logged
+        ("system/wall_seconds", 2.0, 2000, 0),
+        ("system/peak_memory_megabytes", 3.0, 2000, 0),
+    ]
+    assert [point[0] for point in metric_points(run)].count("nan") == 1
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=6),
+        st.lists(
+            st.tuples(st.integers() | st.floats(), st.floats() | st.none(), st.floats(0, 4e9)).map(
+                list
+            ),
+            max_size=4,
+        ),
+        max_size=4,
+    ),
+    st.dictionaries(st.text(max_size=6), st.floats(), max_size=4),
+)
+def test_any_points_are_within_the_limits(series: Any, metrics: Any) -> None:
+    points = metric_points(record(series=series, metrics=metrics))
+    assert all(type(v) is float and -(2**63) <= s < 2**63 for _, v, _, s in points)
+    assert points == points or any(math.isnan(v) for _, v, _, _ in points)
+    shown = {name for name, *_ in points}
+    assert len(shown) <= len({*series, *metrics})
+    assert len(shown) >= len(metrics)
 
 
 @pytest.mark.parametrize("count", [0, 1, 50, 51, 100, 101, 2000])

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from jupyter_mlops.model.events import InputRecord
 from jupyter_mlops.project import Project
 from jupyter_mlops.state import StateDB
 from jupyter_mlops.tracking import waiting
 
 from .preloaded import Preloaded
+from .rich import amend
 from .sessions import Session, blob_names
 
 Client = Callable[[Project | str], Any]
@@ -45,6 +47,11 @@ def check_exactly_once(project: Project, plain: Any, wanted: set[str], versions:
     keys = collections.Counter(m.tags["mlops.model_key"] for m in models)
     assert set(keys.values()) <= {1}
     assert {str(m.status) for m in models} <= {"READY"}
+    for run in runs:
+        assert len(plain.get_metric_history(run.info.run_id, "loss")) == 5
+        assert len(run.inputs.dataset_inputs) == 1
+        names = {item.path for item in plain.list_artifacts(run.info.run_id)}
+        assert names == {"a.txt", "late.txt", "mlops", "source.py"}
     assert waiting(project) == 0
     assert blob_names(project) == []
 
@@ -57,7 +64,15 @@ def fill(project: Project, forest: Any, sessions: int, runs: int) -> set[str]:
             models = (session.model(forest),) if i == 0 else ()
             files = (session.file("a.txt", os.urandom(8)),)
             register = "m" if i == 0 else None
-            wanted.add(session.run(models=models, files=files, register=register).run_id)
+            run = session.run(
+                models=models,
+                files=files,
+                register=register,
+                series={"loss": [[step, 1 / (step + 1), 10.0 + step] for step in range(5)]},
+                inputs=(InputRecord("X", "frame", "blake3:" + "a" * 64, 3, 1, 24),),
+            )
+            amend(session, run, files=(session.file("late.txt", os.urandom(8)),))
+            wanted.add(run.run_id)
     return wanted
 
 

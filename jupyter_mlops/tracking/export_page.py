@@ -104,7 +104,13 @@ def run_page(details: RunDetails, content: RunContent, *, version: str, exported
             "Models",
             ("model", "class", "kind", "size", ""),
             (
-                (m.name, m.class_name, m.flavor, size(m.size) if m.size else "", m.reason or "")
+                (
+                    m.name,
+                    m.class_name,
+                    m.flavor,
+                    size(m.size) if m.size else "",
+                    m.reason or m.consent or "",
+                )
                 for m in record.models
             ),
         ),

@@ -126,6 +126,8 @@ def _peers(project: Project, run: RunDetails) -> tuple[str, list[RunSummary]]:
     neighbours = [other for other in earlier if other.notebook == this.notebook]
     if run.record.cell_id is not None:
         same_cell = _runs_of_cell(project, run.record.cell_id, neighbours)
+        if this.kind != "cell":  # a cell may hold several blocks, told apart by their names
+            same_cell = [other for other in same_cell if _stem(other.name) == _stem(this.name)]
         if same_cell:
             return "cell", same_cell
     stem = _stem(this.name)

@@ -189,6 +189,18 @@ def test_why_follows_the_direction_of_the_metric(project: Project) -> None:
     assert "has the same loss" in explain(project, CONFIG, "-2").verdict
 
 
+def test_blocks_of_one_cell_are_told_apart_by_their_names(project: Project) -> None:
+    session = Session(project)
+    for number, name in enumerate(("ridge", "lasso", "ridge", "lasso")):
+        session.run(
+            name, kind="block", cell_id="one", metrics={"auc": number / 10}, started=1.0 + number
+        )
+    found = explain(project, CONFIG)
+    assert (found.group, found.peers) == ("cell", 1)
+    assert found.best is not None
+    assert found.best.name == "lasso"
+
+
 def test_a_value_that_changed_is_told_once_and_close_ones_apart(project: Project) -> None:
     session = Session(project)
     for number, (rate, more) in enumerate([(0.1, ""), (0.2, ""), (0.3, "\ny = rate")]):

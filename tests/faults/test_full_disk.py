@@ -58,7 +58,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     for cell in cells:
         assert not cell["failed"]
         assert cell["half"] == cell["number"] / 2
-        assert cell["output"] == f"cell {cell['number']}\n"
+        assert cell["output"] == f"cell {cell['number']}"
     for cell in cells[:4] + cells[8:]:
         assert cell["warnings"] == []
     for cell in cells[4:8]:

@@ -198,6 +198,12 @@ class InputCollector:
         )
 
     def _source(self, value: Any) -> str | None:
+        try:
+            return self._relative_source(value)
+        except Exception:  # A folder that is gone, a path that is none here.
+            return None
+
+    def _relative_source(self, value: Any) -> str | None:
         source = self._watch.source_of(value) if self._watch is not None else None
         if source is None or is_address(source):
             return source
@@ -220,7 +226,11 @@ class InputCollector:
         except Undigested as error:
             if error.reason == "refused":
                 return _without(base, error.message)
-            return self._postponed(base, value, error.message, tasks)
+            why = error.message
+        try:
+            return self._postponed(base, value, why, tasks)
+        except Exception as error:  # The person's object, which only now shows what it is.
+            return _without(base, f"it cannot be kept: {type(error).__name__}: {error}")
 
     def _postponed(self, base: InputRecord, value: Any, why: str, tasks: list[Task]) -> InputRecord:
         pinned = _pin(value)

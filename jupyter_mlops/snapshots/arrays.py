@@ -11,13 +11,12 @@ from functools import lru_cache
 from typing import Any
 
 from ..errors import Refused
-from .plain import object_node, type_name
+from .plain import object_node
 from .tree import Node
 
 __all__ = [
     "RAW",
     "array_node",
-    "is_array",
     "masked_node",
     "numpy_column",
     "packed_bits",
@@ -153,13 +152,3 @@ def _check(dtype: Any, column: str) -> None:
             hint="Convert it to numbers, strings or dates.",
             column=column,
         )
-
-
-def is_array(value: Any) -> bool:
-    """Whether it is a NumPy array and not of a class with more to it than its values."""
-    numpy: Any = sys.modules.get("numpy")
-    if numpy is None or not isinstance(value, numpy.ndarray):
-        return False
-    if type(value) in (numpy.ndarray, numpy.memmap):
-        return True
-    raise Refused(f"{type_name(value)} may hold more than an array does")

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import Refused
-from .arrays import array_node, is_array, sparse_node
+from .arrays import array_node, sparse_node
 from .arrow import arrow_node, type_text
 from .frames import column_arrays, frame_node, index_node, series_node
-from .plain import SIMPLE, encode, is_plain, object_node
+from .plain import SIMPLE, encode, is_plain, object_node, type_name
 from .tree import Node
 
 __all__ = ["Shape", "kind_of", "node_of", "shape_of"]
@@ -59,8 +59,6 @@ def node_of(value: Any, depth: int = 0) -> Node:
         return Node(
             {"kind": type(value).__name__}, children=(object_node(items, {"dtype": "object"}),)
         )
-    if is_array(value):  # a memory map
-        return array_node(value)
     kind, data = encode(value)
     return Node({"kind": "plain", "type": kind}, 1, lambda start, stop: (data,), size=len(data))
 
@@ -167,14 +165,26 @@ def _maker(kind: type) -> _Maker | None:
         return _known[kind]
     except KeyError:
         pass
-    module = kind.__module__.partition(".")[0]
-    library = sys.modules.get(module)
-    table = _LIBRARIES.get(module) if library is not None else None
-    found = table(library, kind) if table is not None else None
+    found: _Maker | None = None
+    for base in kind.__mro__:
+        module = base.__module__.partition(".")[0]
+        library = sys.modules.get(module)
+        table = _LIBRARIES.get(module) if library is not None else None
+        found = table(library, base) if table is not None else None
+        if found is not None:
+            found = found if base is kind else (found[0], _refuse_subclass)
+            break
     if len(_known) > 10_000:
         _known.clear()
     _known[kind] = found
     return found
+
+
+def _refuse_subclass(value: Any) -> Node:
+    raise Refused(
+        f"{type_name(value)} may hold more than the type that it derives from",
+        hint="Convert it to that type.",
+    )
 
 
 def _in_pandas(pandas: Any, kind: type) -> _Maker | None:

@@ -212,6 +212,15 @@ def test_what_cannot_be_digested_says_why(ours: Collecting) -> None:
     assert ours.later() == {}
 
 
+def test_a_frame_with_more_to_it_is_named(ours: Collecting) -> None:
+    class Geo(pd.DataFrame):
+        pass
+
+    record = ours.cell({"geo": Geo({"a": [1, 2]})})["geo"]
+    assert (record.kind, record.rows, record.digest) == ("frame", 2, None)
+    assert "Geo may hold more" in (record.reason or "")
+
+
 def test_a_broken_object_does_no_harm(ours: Collecting) -> None:
     broken = pd.DataFrame({"a": [1]})
     broken._mgr = None

@@ -121,6 +121,26 @@ def test_a_tree_made_by_hand_from_the_documentation_has_the_same_root() -> None:
     assert ident(pd.Series(np.arange(N, dtype="i8"), name="n")) == f"blake3:{root.hex()}"
 
 
+def leaves_of(node: Any) -> list[bytes]:
+    return [bytes(memoryview(part)) for part in node.leaf(0, node.rows)]
+
+
+def test_strings_have_the_same_leaves_whatever_holds_them() -> None:
+    values_of = importlib.import_module("jupyter_mlops.snapshots.values").node_of
+    texts = ["a", "", "äö", "x" * 20]
+    kinds = ["object", "str", "string[python]", "string[pyarrow]", pd.ArrowDtype(pa.string())]
+    series = [values_of(pd.Series(texts, dtype=kind)).children[1] for kind in kinds]
+    types = [pa.string(), pa.large_string(), pa.string_view()]
+    arrays = [values_of(pa.array(texts, kind)) for kind in types]
+    found = [leaves_of(node) for node in (*series, *arrays)]
+    assert all(leaf == found[0] for leaf in found)
+    missing = ["a", None, "b"]
+    series = [values_of(pd.Series(missing, dtype=kind)).children[1] for kind in kinds[1:]]
+    arrays = [values_of(pa.array(missing, kind)) for kind in types]
+    found = [leaves_of(node) for node in (*series, *arrays)]
+    assert all(leaf == found[0] for leaf in found)
+
+
 # --- The same data ----------------------------------------------------------------------------
 
 
@@ -452,6 +472,7 @@ class Plain:
         (np.ma.masked_array([1], [True]), None),
         (np.zeros(1, dtype=[("a", "i4")]), ""),
         (type("Frame", (pd.DataFrame,), {})({"a": [1]}), None),
+        (type("Array", (np.ndarray,), {})(3), None),
         (
             pa.table({"u": pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])])}),
             "u",

@@ -140,7 +140,7 @@ def _changes(
 
 def _metric(item: MetricDifference) -> tuple[str, ...]:
     change = signed(item.delta)
-    if item.relative is not None:
+    if item.relative is not None and abs(item.relative) >= 0.0005:
         change += f" ({item.relative:+.1%})"
     verdict = {"a": "A is better", "b": "B is better"}.get(item.better or "", "")
     if item.a is not None and item.b is not None:

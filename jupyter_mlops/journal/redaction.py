@@ -39,7 +39,7 @@ REDACTED = re.compile(r"\*\*\*\[([\w.-]{1,60}):[0-9a-f]{8}\]", re.ASCII)
 _FAILED = "***[unreadable:00000000]"
 _SHORTEST = 6  # characters of an exact value: a shorter one is in too many innocent places
 _LONGEST = 64 * 1024  # characters of an exact value
-_MOST = 512  # exact values; the oldest are forgotten
+_MOST = 64  # exact values that are remembered, each with its forms; the oldest are forgotten
 _LONG_WORD = 14
 _PARTS = 32 * 1024 * 1024  # characters; longer texts are not looked through at once
 # Values that are no secrets under any name.
@@ -51,6 +51,8 @@ _COMMON = frozenset(
 )  # fmt: skip
 # Named like secrets, and no secrets: the working folder.
 _NOT_SECRET_VARIABLES = frozenset({"PWD", "OLDPWD"})
+_ADDRESS_NAME = re.compile(r"(?i)(?:url|uri|dsn|proxy|conn(?:ection)?|broker|database)$")
+_PASSWORD = re.compile(r"://[^\s:/@]*:([^\s/@]+)@")
 # Parts of a record whose keys are names of columns, packages, files and measures.
 _PLAIN_KEYS = frozenset(
     {"schema", "packages", "modules", "metrics", "series", "resources", "left_out", "hardware"}
@@ -71,9 +73,9 @@ class Redactor:
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._added: dict[str, str] = {}  # value -> kind, the oldest first
-        self._sensitive: dict[str, bool] = {}
+        self._sensitive: dict[str, bool | None] = {}
         self._fingerprint: tuple[Any, ...] | None = None
         self._exact: tuple[_Needle, ...] = ()
         self._encoded: tuple[_Needle, ...] = ()
@@ -109,6 +111,12 @@ class Redactor:
         """
         with self._lock:
             self._refresh()
+            texts: list[str] = []
+            if _gather(record, texts):
+                # Most records have none: looking at all their texts at once is faster.
+                whole = "\n".join(texts)
+                if self._string(whole) is whole:
+                    return dict(record)
             known = len(self._added)
             cleaned = self._record(record)
             if len(self._added) != known:
@@ -249,11 +257,11 @@ class Redactor:
         sensitive = self._sensitive
         names = []
         for name in self._environ:
-            flag = sensitive.get(name)
-            if flag is None:
-                flag = is_secret_name(name) and name not in _NOT_SECRET_VARIABLES
-                sensitive[name] = flag
-            if flag:
+            if name not in sensitive:
+                secret = is_secret_name(name) and name not in _NOT_SECRET_VARIABLES
+                # None: an address, in which there may be a password.
+                sensitive[name] = secret or (None if _ADDRESS_NAME.search(name) else False)
+            if sensitive[name] is not False:
                 names.append(name)
         values = tuple((name, self._environ.get(name, "")) for name in names)
         known = known_secrets()
@@ -265,7 +273,12 @@ class Redactor:
             if len(value) >= _SHORTEST:
                 kinds[value] = "secret"
         kinds |= self._added
-        kinds |= {value: name for name, value in values if _is_exact(value)}
+        for name, value in values:
+            password = _PASSWORD.search(value)
+            if password is not None and _is_exact(password.group(1)):
+                kinds[password.group(1)] = name
+            if sensitive[name] and _is_exact(value):
+                kinds[value] = name
         self._exact, self._encoded = _needles(kinds)
         self._fingerprint = fingerprint
 
@@ -286,6 +299,34 @@ class Redactor:
                 return data if cleaned == whole else cleaned.splitlines(keepends=True)
             return [self._notebook(item) for item in data]
         return self._value(name, data)
+
+
+def _gather(value: Any, texts: list[str], *, record: bool = True, keyed: bool = True) -> bool:
+    """Add all texts of a record to ``texts``; false if one of its keys is that of a secret."""
+    if isinstance(value, str):
+        texts.append(value)
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            if record and name in _STRUCTURE:
+                continue
+            if not record:
+                texts.append(name)
+            if item is None or (type(item) is float and not keyed):
+                continue
+            if keyed and is_secret_name(name):
+                return False
+            nested = record and name in _RECORD_LISTS
+            if not _gather(item, texts, record=nested, keyed=keyed and name not in _PLAIN_KEYS):
+                return False
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            if type(item) is float or type(item) is int:
+                continue
+            if not _gather(item, texts, record=record, keyed=keyed):
+                return False
+    elif isinstance(value, Secret):
+        return False
+    return True
 
 
 _Needle = tuple[str, str, str]  # what to look for, its kind, the secret itself

@@ -11,7 +11,7 @@ from ..errors import UsageError
 
 __all__ = ["Secret", "known_secrets"]
 
-_MOST = 256
+_MOST = 64
 _known: dict[str, None] = {}  # the values of all Secrets of this process, the oldest first
 _snapshot: tuple[str, ...] = ()
 
@@ -118,7 +118,7 @@ class Secret:
 
 
 def known_secrets() -> tuple[str, ...]:
-    """The values of the Secrets made in this process (the newest 256)."""
+    """The values of the Secrets made in this process (the newest 64)."""
     return _snapshot
 
 

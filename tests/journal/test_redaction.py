@@ -267,6 +267,15 @@ def test_what_is_no_secret_in_the_environment(tmp_path: Path) -> None:
     assert redacted(text, **environ) == text
 
 
+def test_the_password_in_an_address_of_the_environment() -> None:
+    environ = {
+        "DATABASE_URL": "postgresql://me:pa55w0rd-x@db.example.org/x",
+        "HOME_URL": "http://x",
+    }
+    out = redacted("login of me failed with pa55w0rd-x at http://x", **environ)
+    assert re.sub(r":\w{8}", "", out) == "login of me failed with ***[DATABASE_URL] at http://x"
+
+
 def test_variables_of_the_notebook() -> None:
     redactor = Redactor({})
     redactor.add("db_password", "s3cr3t-value")
@@ -298,7 +307,7 @@ def test_only_so_many_are_remembered() -> None:
     redactor = Redactor({})
     for number in range(1000):
         redactor.add("key", f"s3cret-{number:04}")
-    assert len(redactor._added) == 512
+    assert len(redactor._added) == 64
     assert redactor.redact_text("s3cret-0999") != "s3cret-0999"
 
 
@@ -417,6 +426,34 @@ def test_a_record_keeps_its_shape(value: Any) -> None:
     out = Redactor({}).redact_record({"type": "cell", "options": {"v": value}})
     json.dumps(out)
     assert out.keys() == {"type", "options"}
+
+
+_TEXTS = st.text() | st.sampled_from(
+    [
+        "password",
+        "api_key: x1y2z3",
+        "x = 'hunter2-x'",
+        'token="abc-123-x"',
+        "hunter2-x",
+        "epoch 1\n",
+    ]
+)
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.floats(allow_nan=False) | _TEXTS,
+        lambda inner: st.lists(inner) | st.dictionaries(_TEXTS, inner),
+        max_leaves=20,
+    ),
+    st.sampled_from(["params", "options", "schema", "files", "inputs", "series", "tags"]),
+)
+def test_looking_at_all_texts_at_once_misses_nothing(value: Any, field: str) -> None:
+    record = {"type": "run", "run_id": "hunter2-x", field: value, "source": "y = 1"}
+    at_once, one_by_one = Redactor({"A_TOKEN": "hunter2-x"}), Redactor({"A_TOKEN": "hunter2-x"})
+    out = at_once.redact_record(record)
+    one_by_one._refresh()
+    assert out == one_by_one._record(one_by_one._record(record))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -78,7 +78,12 @@ def flavor_of(value: Any) -> str | None:
         return _flavors[kind]
     except KeyError:
         pass
-    found, final = _classify(kind)
+    except Exception:  # a metaclass without a hash
+        return None
+    try:
+        found, final = _classify(kind)
+    except Exception:  # a metaclass with a mind of its own
+        found, final = None, True
     if final:
         _flavors[kind] = found
     return found

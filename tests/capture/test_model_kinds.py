@@ -191,6 +191,22 @@ def test_keras(cell: Cell) -> None:
     assert names(cell("def more(e):\n    e.fit(A, y, verbose=0)\nmore(m)")) == [("m", "keras")]
 
 
+def test_classes_may_misbehave() -> None:
+    class Unhashable(type):
+        __hash__ = None  # type: ignore[assignment]
+
+    class Raises(type):
+        @property
+        def __module__(cls) -> str:  # type: ignore[override]
+            raise RuntimeError
+
+    for meta in (Unhashable, Raises):
+        model = meta("Odd", (), {"fit": print, "predict": print})()
+        assert flavor_of(model) is None
+        assert find_estimators({"m": model}, ["m"], None, {}) == ()
+        assert stamps(["m"], {"m": model}) == {}
+
+
 def test_the_flavor_is_that_of_the_library_itself() -> None:
     class BaseEstimator:
         def fit(self) -> None: ...

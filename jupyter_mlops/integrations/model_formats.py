@@ -162,7 +162,9 @@ def _pytorch(model: Any, rows: Any, record: ModelRecord, codec: SkopsCodec, targ
     example, signature = describe(model, "pytorch", rows)
     if not isinstance(example, numpy.ndarray) or signature is None or len(example) < 2:
         raise _CannotHold(
-            f"{kind} cannot be exported as a graph: no rows are known that it takes", (kind,)
+            f"{kind} cannot be exported as a graph: no rows are known that it takes; call it in the"
+            " tracked cell on a tensor that has a name",
+            (kind,),
         )
     first = next(iter(model.parameters()), None)
     if first is not None and example.dtype.kind == "f":

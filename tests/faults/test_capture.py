@@ -7,6 +7,7 @@ start, and none is left RUNNING.
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import random
 import signal
@@ -74,10 +75,10 @@ class Loop:
         time.sleep(self.chance.uniform(0.05, 0.8))
         if target in ("agent", "all"):
             for process in self._of("jupyter_mlops.agent"):
-                kill(process)
+                _kill(process)
         if target in ("delivery", "all"):
             for process in self._of("jupyter_mlops.agent.worker"):
-                kill(process)
+                _kill(process)
         if target in ("kernel", "all"):
             self.end()
 
@@ -88,7 +89,17 @@ class Loop:
             self.kernel = None
 
     def _of(self, module: str) -> list[psutil.Process]:
-        return [p for p in processes_of(self.project) if module in p.cmdline()]
+        found = []
+        for process in processes_of(self.project):
+            with contextlib.suppress(psutil.Error):  # It has ended since.
+                if module in process.cmdline():
+                    found.append(process)
+        return found
+
+
+def _kill(process: psutil.Process) -> None:
+    with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+        kill(process)
 
 
 def stop_agents(project: Project) -> None:

@@ -30,7 +30,15 @@ _SYSTEM = (
     "/proc/", "/dev/", "/sys/", "/run/user/", "/etc/", "/lib/", "/lib64/", "/usr/lib/",
     "/usr/share/", "/System/",
 )  # fmt: skip
-_INSIDE = tuple(f"{os.sep}{name}{os.sep}" for name in (".mlops", ".git", ".ipynb_checkpoints"))
+_INSIDE = tuple(
+    f"{os.sep}{name}{os.sep}"
+    for name in (".mlops", ".git", ".ipynb_checkpoints", "__pycache__", ".ssh", ".aws", ".azure",
+                 ".kube", ".gnupg", ".docker", ".kaggle", ".mlflow", ".huggingface")
+)  # fmt: skip
+# What lets somebody in is nobody's data, and the digest of a short secret would tell it.
+_SECRETS = frozenset(
+    {".env", ".netrc", "_netrc", ".pgpass", ".databrickscfg", "token", "credentials", "kaggle.json"}
+)
 _WRITES = frozenset("wax+")
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR
 
@@ -182,6 +190,11 @@ class FileWatch:
     def _is_excluded(self, path: str) -> bool:
         if path.endswith(_CODE) or any(part in path for part in _INSIDE):
             return True
+        name = os.path.basename(path)
+        if name in _SECRETS or name.startswith(".env."):
+            return True
+        if name == "meta.yaml" and f"{os.sep}mlruns{os.sep}" in path:
+            return True  # MLflow's own bookkeeping.
         return path.startswith(self._excluded)
 
 

@@ -16,7 +16,7 @@ from ..errors import Refused
 from .arrays import RAW, packed_bits
 from .tree import Node
 
-__all__ = ["arrow_node", "arrow_parts", "type_text"]
+__all__ = ["arrow_node", "arrow_parts", "bytes_of", "type_text"]
 
 
 def arrow_node(chunked: Any, tag: dict[str, Any], column: str = "") -> Node:
@@ -45,7 +45,7 @@ def arrow_node(chunked: Any, tag: dict[str, Any], column: str = "") -> Node:
         if rows:
             order = whole.unify_dictionaries().chunk(0).dictionary
             children = (arrow_node(order, {"part": "order"}),)
-    size = chunked.nbytes
+    size = bytes_of(chunked)
     slow = 1e-9 if _is_fixed(chunked.type) and not chunked.null_count else 1e-8
     return Node(tag, rows, leaf, children, size, 2e-5 + size / RAW + rows * slow)
 
@@ -89,6 +89,14 @@ def type_text(kind: Any) -> str:
     if hasattr(kind, "extension_name"):
         return f"extension<{kind.extension_name}>[{kind.storage_type}]"
     return str(kind)
+
+
+def bytes_of(data: Any) -> int:
+    """Bytes of an array or a table, about: some versions of Arrow cannot count those of views."""
+    try:
+        return int(data.nbytes)
+    except Exception:
+        return len(data) * 24 * getattr(data, "num_columns", 1)
 
 
 def _plain(pyarrow: Any, array: Any) -> Any:

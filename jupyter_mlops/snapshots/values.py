@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import Refused
 from .arrays import array_node, sparse_node
-from .arrow import arrow_node, type_text
+from .arrow import arrow_node, bytes_of, type_text
 from .frames import column_arrays, frame_node, index_node, series_node
 from .plain import SIMPLE, encode, is_plain, object_node, type_name
 from .tree import Node
@@ -253,7 +253,7 @@ def _series_shape(series: Any) -> Shape:
     if type(series).__module__.startswith("polars"):
         name, kind, size = series.name, series.dtype, int(series.estimated_size())
     elif type(series).__module__.startswith("pyarrow"):
-        name, kind, size = "", series.type, series.nbytes
+        name, kind, size = "", series.type, bytes_of(series)
     else:
         name, size = series.name, int(series.nbytes)
         kind = getattr(series, "dtype", "")
@@ -276,7 +276,7 @@ def _sparse_shape(matrix: Any) -> Shape:
 
 def _table_shape(table: Any) -> Shape:
     schema = _schema(table.schema.names, table.schema.types)
-    return Shape("table", table.num_rows, table.num_columns, table.nbytes, schema)
+    return Shape("table", table.num_rows, table.num_columns, bytes_of(table), schema)
 
 
 _SHAPES: dict[str, Callable[[Any], Shape]] = {

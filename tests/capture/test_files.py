@@ -124,6 +124,23 @@ def test_opens_of_python(watch: FileWatch, data: Path, tmp_path: Path) -> None:
     assert watch.end() == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    [".env", ".env.local", ".aws/config", "x/credentials", "mlruns/0/meta.yaml", ".git/HEAD",
+     ".mlops/state.db", "lib.py", "font.ttf"],
+)  # fmt: skip
+def test_what_is_nobodys_data(watch: FileWatch, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text("x")
+    (tmp_path / "meta.yaml").write_text("x")
+    watch.begin()
+    path.read_text()
+    (tmp_path / "meta.yaml").read_text()
+    watch._note("read_csv", (path,), {}, None)
+    assert [o.path for o in watch.end()] == [str(tmp_path / "meta.yaml")]
+
+
 def test_many_files_are_bounded(watch: FileWatch, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "_MOST", 3)
     for number in range(5):

@@ -21,9 +21,11 @@ from jupyter_mlops.capture import inputs as module
 from jupyter_mlops.capture.digesting import Later, Task
 from jupyter_mlops.capture.files import FileWatch, Opened
 from jupyter_mlops.capture.inputs import InputCollector, budget_of
-from jupyter_mlops.model.events import InputRecord
+from jupyter_mlops.model.events import InputRecord, RunAmended
 from jupyter_mlops.project import Project
 from jupyter_mlops.snapshots import digest, digest_file
+
+from .drivers import Shell
 
 SMALL = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
 
@@ -320,6 +322,32 @@ def test_a_large_file_follows_and_one_that_changed_has_none(
     assert found["large"].reason == "it is being digested"
     assert found["fresh"].reason == "it changed while the cell ran"
     assert ours.later()["large"].digest == digest_file(large).id
+
+
+# --- In a session ------------------------------------------------------------------------------
+
+
+def test_a_tracked_cell_says_what_it_depends_on(shell: Shell) -> None:
+    SMALL.to_csv(shell.project.root / "d.csv", index=False)
+    shell.run("import pandas as pd, pyarrow as pa, numpy as np")
+    shell.run("df = pd.read_csv('d.csv'); big = pa.table({'z': np.zeros(20_000_000)})")
+    shell.run("%%track\ndf['n'] = 1\nother = pd.read_csv('d.csv')\nrows = len(df) + len(big)")
+    (run,) = shell.runs
+    assert run.status == "FINISHED"
+    found = {record.name: record for record in run.inputs}
+    assert set(found) == {"df", "big", "d.csv"}
+    assert found["df"].digest == digest(SMALL).id  # As it was before the cell.
+    assert found["df"].source == "d.csv"
+    assert (found["d.csv"].kind, found["d.csv"].how) == ("file", "read")
+    assert found["d.csv"].digest == digest_file(shell.project.root / "d.csv").id
+    assert found["big"].reason == "it is being digested"
+    reader = shell.ip.user_ns["pd"].read_csv
+    assert hasattr(reader, "__wrapped__")
+    shell.unload()
+    assert not hasattr(shell.ip.user_ns["pd"].read_csv, "__wrapped__")
+    amended = [record.inputs for record in shell.session.records if isinstance(record, RunAmended)]
+    expected = digest(shell.ip.user_ns["big"]).id
+    assert [i.digest for inputs in amended for i in inputs if i.name == "big"] == [expected]
 
 
 # --- The thread --------------------------------------------------------------------------------

@@ -196,6 +196,8 @@ class Tracker:
         """What was watched of a run that has just ended; ``None`` for a dry run."""
         if self.session is None or watch is None:
             return None
+        # A secret that only the source gives away must be known before the output is kept.
+        self.session.clean(event.source)
         return self.probes.end(watch, running.started, self.session, event, python, namespace)
 
     def settle(self, watch: Watch | None, running: Running) -> None:

@@ -13,6 +13,7 @@ import type {
   IProject,
   IRegisteredModel,
   IRun,
+  IRunSummary,
   ISchedules,
   IStatus
 } from './model/types';
@@ -74,6 +75,25 @@ export class Api implements IApi {
   revertAlias(path: string, name: string, alias: string): Promise<IAliasChange> {
     const body: Schemas['RevertAlias'] = { path, name, alias };
     return this._send('POST', 'models/aliases/revert', body);
+  }
+
+  async runs(path: string, limit: number): Promise<IRunSummary[]> {
+    return (await this._get<Schemas['Runs']>('runs', { path, limit })).runs;
+  }
+
+  async renameRun(path: string, runId: string, name: string): Promise<void> {
+    const body: Schemas['NewName'] = { path, name };
+    await this._send('PUT', `runs/${encodeURIComponent(runId)}/name`, body);
+  }
+
+  async deleteRun(path: string, runId: string): Promise<void> {
+    const query = new URLSearchParams({ path }).toString();
+    await this._request(`runs/${encodeURIComponent(runId)}?${query}`, { method: 'DELETE' });
+  }
+
+  async restoreRun(path: string, runId: string): Promise<void> {
+    const body: Schemas['Place'] = { path };
+    await this._send('POST', `runs/${encodeURIComponent(runId)}/restore`, body);
   }
 
   run(path: string, runId: string): Promise<IRun> {

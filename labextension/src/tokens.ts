@@ -12,7 +12,7 @@ export const IMLops = new Token<IMLops>(
 
 /** Commands, each of which other extensions may call with the arguments it names. */
 export const CommandIDs = {
-  /** Show the panel; with `name` and `version`, that model version in it. */
+  /** Show the panel; with `name` and `version`, or `run`, that model version or run in it. */
   show: 'jupyter-mlops:show',
   /** Insert code that loads a model version below the active cell (`name`, `version`). */
   insert: 'jupyter-mlops:insert-load-code',

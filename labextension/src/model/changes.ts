@@ -27,24 +27,25 @@ export function parseChange(event: Readonly<Record<string, unknown>>): IChange |
 }
 
 /** What of a project's panel a change makes stale. */
-export type Part = 'status' | 'models' | 'schedules' | 'deployments';
+export type Part = 'status' | 'models' | 'runs' | 'schedules' | 'deployments';
 
-export const PARTS: readonly Part[] = ['status', 'models', 'schedules', 'deployments'];
+export const PARTS: readonly Part[] = ['status', 'models', 'runs', 'schedules', 'deployments'];
 
 /** Which parts of its project a change touches. */
 export function partsOf(change: IChange): Part[] {
   switch (change.kind) {
     case 'run':
-      return ['status'];
+      return ['runs', 'status'];
     case 'model':
-      return ['models', 'status'];
+      // A run's row says which version it became.
+      return ['models', 'runs', 'status'];
     case 'schedule':
     case 'pipeline':
       return ['schedules'];
     case 'deployment':
       return ['deployments'];
     case 'sync':
-      return ['status', 'models'];
+      return ['status', 'models', 'runs'];
     case 'job':
       return [];
   }

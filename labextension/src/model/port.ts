@@ -7,6 +7,7 @@ import type {
   IProject,
   IRegisteredModel,
   IRun,
+  IRunSummary,
   ISchedules,
   IStatus
 } from './types';
@@ -20,7 +21,12 @@ export interface IApi {
   register(path: string, runId: string, name: string, model?: string): Promise<IModelVersion>;
   setAlias(path: string, name: string, alias: string, version: number): Promise<IAliasChange>;
   revertAlias(path: string, name: string, alias: string): Promise<IAliasChange>;
+  /** The newest runs, newest first. */
+  runs(path: string, limit: number): Promise<IRunSummary[]>;
   run(path: string, runId: string): Promise<IRun>;
+  renameRun(path: string, runId: string, name: string): Promise<void>;
+  deleteRun(path: string, runId: string): Promise<void>;
+  restoreRun(path: string, runId: string): Promise<void>;
   /** What differs between two runs of a project. */
   compare(path: string, a: string, b: string): Promise<IComparison>;
   schedules(path: string): Promise<ISchedules>;

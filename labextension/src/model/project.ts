@@ -1,8 +1,9 @@
-import type { IDeployment, IRegisteredModel, ISchedules, IStatus } from './types';
+import type { IDeployment, IRegisteredModel, IRunSummary, ISchedules, IStatus } from './types';
 import type { Part } from './changes';
 import { PARTS } from './changes';
 import type { IApi } from './port';
 import { Resource } from './resource';
+import { SHOWN_RUNS } from './runs';
 
 /** Everything the panel shows of one project; kept while another project is in front. */
 export class ProjectData {
@@ -17,12 +18,14 @@ export class ProjectData {
   ) {
     this.status = new Resource(() => api.status(this.path));
     this.models = new Resource(() => api.models(this.path));
+    this.runs = new Resource(() => api.runs(this.path, SHOWN_RUNS));
     this.schedules = new Resource(() => api.schedules(this.path));
     this.deployments = new Resource(() => api.deployments(this.path));
   }
 
   readonly status: Resource<IStatus>;
   readonly models: Resource<IRegisteredModel[]>;
+  readonly runs: Resource<IRunSummary[]>;
   readonly schedules: Resource<ISchedules>;
   readonly deployments: Resource<IDeployment[]>;
 

@@ -12,7 +12,9 @@ export type IProject = Schemas['Projects']['projects'][number];
 export type IRegisteredModel = Schemas['Models']['models'][number];
 export type IModelVersion = Schemas['ModelVersion'];
 export type IAliasChange = Schemas['AliasChange'];
-/** A run with the model versions that were made from it. */
+/** A run as it is listed. */
+export type IRunSummary = Schemas['Run'];
+/** A run with everything known of it and the model versions that were made from it. */
 export type IRun = Schemas['RunDetail'];
 export type ISchedules = Schemas['Schedules'];
 export type ISchedule = ISchedules['schedules'][number];

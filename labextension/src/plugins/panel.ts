@@ -56,7 +56,8 @@ export const panel: JupyterFrontEndPlugin<void> = {
           type: 'object',
           properties: {
             name: { type: 'string', description: trans.__('Registered model to show') },
-            version: { type: 'integer', description: trans.__('Its version') }
+            version: { type: 'integer', description: trans.__('Its version') },
+            run: { type: 'string', description: trans.__('Run to show') }
           }
         }
       },
@@ -64,6 +65,8 @@ export const panel: JupyterFrontEndPlugin<void> = {
         app.shell.activateById(widget.id);
         if (typeof args.name === 'string' && typeof args.version === 'number') {
           widget.reveal({ name: args.name, version: args.version });
+        } else if (typeof args.run === 'string') {
+          widget.revealRun(args.run);
         }
       }
     });

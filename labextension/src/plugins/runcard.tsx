@@ -111,7 +111,7 @@ class RunCard extends ReactWidget implements IRenderMime.IRenderer {
         ? (name, version) =>
             void commands.execute(
               CommandIDs.show,
-              name === undefined || version === undefined ? {} : { name, version }
+              name === undefined || version === undefined ? { run: card.run_id } : { name, version }
             )
         : null
     };

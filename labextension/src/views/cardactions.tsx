@@ -17,7 +17,7 @@ export interface ICardActions {
   compare(other: string): Promise<void>;
   /** Make the notebook a pipeline. */
   promote: (() => void) | null;
-  /** Show a version in the panel, or the panel. */
+  /** Show a version in the panel, or the run. */
   show: ((name?: string, version?: number) => void) | null;
 }
 
@@ -146,7 +146,7 @@ function Links(props: IProps & { phase: CardPhase; mlflowRun: string | null }): 
         <button
           type="button"
           className="jp-mlops-more jp-mlops-show-panel"
-          title={trans.__('Show the MLOps panel')}
+          title={trans.__('Show it in the MLOps panel')}
           onClick={() => show(made?.name, made?.version)}
         >
           {trans.__('Panel')}

@@ -1,7 +1,9 @@
 import type { ITranslator, TranslationBundle } from '@jupyterlab/translation';
 import { PanelWithToolbar, ReactWidget, SidePanel } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
+import { MessageLoop } from '@lumino/messaging';
 import type { AccordionPanel } from '@lumino/widgets';
+import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 
 import { mlopsIcon } from '../icons';
@@ -14,22 +16,23 @@ import { Header } from './header';
 import { useStore } from './hooks';
 import { Models } from './models';
 import { Guard } from './parts';
+import { Runs } from './runs';
 import { Schedules } from './schedules';
 import { Whole } from './whole';
 
 /** Height of the sections to one another, while all are open. */
-const SIZES = [5, 3, 2];
+const SIZES = [5, 4, 2, 2];
 
 /** What of the panel a command asked to see. */
-class Revealed extends Emitter {
-  get = (): IVersionArgs | null => this._value;
+class Revealed<T extends object> extends Emitter {
+  get = (): T | null => this._value;
 
-  put(value: IVersionArgs): void {
+  put(value: T): void {
     this._value = { ...value };
     this.emit();
   }
 
-  private _value: IVersionArgs | null = null;
+  private _value: T | null = null;
 }
 
 /** The sidebar panel: a header, and the sections while there is a project to show. */
@@ -92,6 +95,11 @@ export class MLopsPanel extends SidePanel {
       />
     );
     section(
+      trans.__('Runs'),
+      'jp-mlops-section-runs',
+      <RunsWithReveal mlops={mlops} trans={trans} revealed={this._revealedRun} />
+    );
+    section(
       trans.__('Schedules'),
       'jp-mlops-section-schedules',
       <Schedules mlops={mlops} trans={trans} />
@@ -103,6 +111,11 @@ export class MLopsPanel extends SidePanel {
     );
     this.sections.setRelativeSizes(SIZES);
 
+    // React changes what stands above the sections, and Lumino hears of no change of that kind.
+    this._observer = new ResizeObserver(() => {
+      MessageLoop.postMessage(this.content, Widget.ResizeMessage.UnknownSize);
+    });
+    this._observer.observe(this.content.node);
     this._end = mlops.subscribe(() => this._switch());
     this._switch();
   }
@@ -118,7 +131,14 @@ export class MLopsPanel extends SidePanel {
     this._revealed.put(which);
   }
 
+  /** Bring a run into view and focus it. */
+  revealRun(run: string): void {
+    this.sections.expand(1);
+    this._revealedRun.put({ run });
+  }
+
   override dispose(): void {
+    this._observer.disconnect();
     this._end();
     super.dispose();
   }
@@ -151,13 +171,26 @@ export class MLopsPanel extends SidePanel {
   }
 
   private readonly _mlops: MLops;
-  private readonly _revealed = new Revealed();
+  private readonly _revealed = new Revealed<IVersionArgs>();
+  private readonly _revealedRun = new Revealed<{ run: string }>();
+  private readonly _observer: ResizeObserver;
   private readonly _end: () => void;
 }
 
 function ModelsWithReveal(
-  props: Omit<React.ComponentProps<typeof Models>, 'revealed'> & { revealed: Revealed }
+  props: Omit<React.ComponentProps<typeof Models>, 'revealed'> & {
+    revealed: Revealed<IVersionArgs>;
+  }
 ): JSX.Element {
   const { revealed, ...rest } = props;
   return <Models {...rest} revealed={useStore(revealed)} />;
+}
+
+function RunsWithReveal(
+  props: Omit<React.ComponentProps<typeof Runs>, 'revealed'> & {
+    revealed: Revealed<{ run: string }>;
+  }
+): JSX.Element {
+  const { revealed, ...rest } = props;
+  return <Runs {...rest} revealed={useStore(revealed)} />;
 }

@@ -27,12 +27,12 @@ describe('parseChange', () => {
 
 describe('partsOf', () => {
   it.each([
-    ['run', ['status']],
-    ['model', ['models', 'status']],
+    ['run', ['runs', 'status']],
+    ['model', ['models', 'runs', 'status']],
     ['schedule', ['schedules']],
     ['pipeline', ['schedules']],
     ['deployment', ['deployments']],
-    ['sync', ['status', 'models']],
+    ['sync', ['status', 'models', 'runs']],
     ['job', []]
   ] as const)('%s', (kind, parts) => {
     expect(partsOf(change(kind))).toEqual(parts);

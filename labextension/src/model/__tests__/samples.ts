@@ -118,6 +118,10 @@ export class RecordingApi implements IApi {
     previous: null,
     undo: null
   }));
+  runs = this._method('runs', async () => []);
+  renameRun = this._method('renameRun', async () => undefined);
+  deleteRun = this._method('deleteRun', async () => undefined);
+  restoreRun = this._method('restoreRun', async () => undefined);
   run = this._method('run', async (_, id) => run(id));
   compare = this._method('compare', async (_, a, b) =>
     readComparison({ a: { run_id: a }, b: { run_id: b }, same: true })

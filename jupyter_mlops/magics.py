@@ -31,6 +31,7 @@ VERBS = (
 )  # fmt: skip
 # Verbs that show more than text in a notebook.
 _SHOWN = ("compare", "why")
+_AS_TEXT = frozenset({"--json", "--html", "--help", "-h"})
 
 
 def load(shell: Any) -> None:
@@ -204,7 +205,7 @@ class Magics:
         ``%mlops --help`` lists the verbs.
         """
         words = _split(line) or ["--help"]
-        if words[0] in _SHOWN and not any(word.startswith("-") for word in words[1:]):
+        if words[0] in _SHOWN and not _AS_TEXT.intersection(words):
             self._show(words)
         else:
             self._command(words)

@@ -316,3 +316,17 @@ def test_light_imports(code: str, tmp_path: Path) -> None:
         [sys.executable, "-c", code + check], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_comparing_in_the_notebook(shell: Shell) -> None:
+    shell.run("%%track --name one\nC = 1.0\nscore = C / 4")
+    shell.run("%%track --name two\nC = 2.0\nscore = C / 4")
+    outcome = shell.run("%mlops compare -2 last")
+    assert outcome.ename is None
+    (shown,) = outcome.displays
+    assert "score" in shown["text/plain"]
+    assert "0.25" in shown["text/plain"]
+    HTMLParser().feed(shown["text/html"])
+    (why,) = shell.run("%mlops why -2 --metric score").displays
+    assert "score" in why["text/plain"]
+    assert "there is no run 'nothing'" in shell.run("%mlops compare nothing last").stderr

@@ -97,7 +97,14 @@ def _signature(example: Any, predicted: Any) -> Any:
     from mlflow.models import ModelSignature, infer_signature
     from mlflow.types.schema import ColSpec, DataType, Schema
 
-    outputs = predicted if predicted is None else numpy.asarray(predicted)
+    if isinstance(predicted, list) and any(isinstance(v, numpy.ndarray) for v in predicted):
+        outputs: Any = (
+            None  # A network with several outputs without names: MLflow has no word for it.
+        )
+    elif predicted is None or isinstance(predicted, dict):
+        outputs = predicted
+    else:
+        outputs = numpy.asarray(predicted)
     if not isinstance(example, pandas.DataFrame):
         return infer_signature(example, outputs)
     # Whole numbers are declared as such here.  Left to MLflow they come with a warning that they

@@ -482,6 +482,21 @@ def test_a_torch_module_of_the_notebook(
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_network_with_several_outputs(keep: Any, build: Any) -> None:
+    torch = pytest.importorskip("torch")
+    source = (
+        "m = torch.nn.LSTM(3, 4, batch_first=True)\nS = torch.randn(7, 5, 3)\n"
+        "out = m(S)\nout[0].sum().backward()\ndel out"
+    )
+    built = build(keep(source, torch=torch)[2])
+    assert built.format == "pt2"
+    assert "are equal" in built.verified
+    signature = read_signature(built.folder)
+    assert signature is not None
+    assert signature.tensors[0].shape == (-1, 5, 3)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_a_keras_model(keep: Any, build: Any, notebook: dict[str, Any], tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     source = (

@@ -53,7 +53,11 @@ def open_run(
     """
     mlflow: Any = import_module("mlflow")
     fluent: Any = import_module("mlflow.tracking.fluent")
-    if os.environ.get(_RUN) or mlflow.active_run() is not None:
+    around = getattr(fluent, _RUN, None)  # the offer of a run that this one is nested in
+    named = os.environ.get(_RUN)
+    if isinstance(around, _Variable) and named == around.run.run_id:
+        named = None
+    if named or mlflow.active_run() is not None:
         return None
     if not all(hasattr(fluent, name) for name in (_RUN, "_active_experiment_id")):
         raise UsageError(f"MLflow {mlflow.__version__} adopts runs in a way that is not known here")
@@ -106,14 +110,17 @@ class CellRun(MlflowSession):
     def offer(self) -> None:
         """Let the person's calls of MLflow find the run."""
         mlflow: Any = import_module("mlflow")
-        self._before = {name: os.environ.get(name) for name in (_URI, _CONTEXT, _EXPERIMENT)}
+        self._before = {name: os.environ.get(name) for name in (_RUN, _URI, _CONTEXT, _EXPERIMENT)}
         self._address_is_ours = not mlflow.is_tracking_uri_set()
         if self._address_is_ours:
             os.environ[_URI] = self.uri
         self._here = mlflow.get_tracking_uri()
         self._fluent._active_experiment_id = self.experiment_id
-        self._variable = getattr(self._fluent, _RUN)
-        setattr(self._fluent, _RUN, _Variable(self._variable, self))
+        around = getattr(self._fluent, _RUN)
+        nested = isinstance(around, _Variable)
+        self._theirs_context = around.run._theirs_context if nested else self._before[_CONTEXT]
+        self._offered = _Variable(around, self)
+        setattr(self._fluent, _RUN, self._offered)
         self.taken = False
         os.environ[_RUN] = self.run_id
         os.environ[_CONTEXT] = self._context()
@@ -190,7 +197,7 @@ class CellRun(MlflowSession):
 
     def _context(self) -> str:
         try:
-            theirs = dict(json.loads(self._before[_CONTEXT] or "{}"))
+            theirs = dict(json.loads(self._theirs_context or "{}"))
         except (TypeError, ValueError):
             theirs = {}
         return json.dumps({**self._tags, **theirs})
@@ -210,10 +217,18 @@ class CellRun(MlflowSession):
         server: then the address stays, so that both stay valid.
         """
         fluent = self._fluent
-        setattr(fluent, _RUN, self._variable)
-        if os.environ.get(_RUN) == self.run_id:
-            del os.environ[_RUN]
-        if self._before[_CONTEXT] is not None or self._is_our_context():
+        above = getattr(fluent, _RUN)
+        if above is not self._offered:  # runs of several threads need not end in order
+            while isinstance(above, _Variable) and above.original is not self._offered:
+                above = above.original
+            if isinstance(above, _Variable):
+                above.original = self._offered.original
+                above.run.inherit(self)
+            return
+        setattr(fluent, _RUN, self._offered.original)
+        if os.environ.get(_RUN) in (None, self.run_id):
+            _put_back({_RUN: self._before[_RUN]})
+        if os.environ.get(_CONTEXT) in (None, self._context()):
             _put_back({_CONTEXT: self._before[_CONTEXT]})
         chose = self._chose()
         if fluent._active_experiment_id == self.experiment_id and not chose:
@@ -221,25 +236,32 @@ class CellRun(MlflowSession):
         if self._address_is_ours and os.environ.get(_URI) == self.uri and not (chose or stay):
             _put_back({_URI: self._before[_URI]})
 
-    def _is_our_context(self) -> bool:
-        return os.environ.get(_CONTEXT) == self._context()
+    def inherit(self, ended: CellRun) -> None:
+        """Put back, in the end, what was there before a run that this one was nested in."""
+        for name in (_RUN, _CONTEXT, _EXPERIMENT):
+            self._before[name] = ended._before[name]
+        self._theirs = ended._theirs
+        if ended._address_is_ours:
+            self._address_is_ours = True
+            self._before[_URI] = ended._before[_URI]
 
 
 class _Variable:
     """MLflow's own description of ``MLFLOW_RUN_ID``, that asks the cell's run for its value."""
 
     def __init__(self, original: Any, run: CellRun) -> None:
-        self._original = original
-        self._run = run
+        self.original = original
+        self.run = run
 
     def get(self) -> Any:
+        """What ``mlflow.start_run`` is to adopt."""
         try:
-            return self._run.wanted(sys._getframe(1))
+            return self.run.wanted(sys._getframe(1))
         except Exception:  # the person's call goes on as without us
             return None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._original, name)
+        return getattr(self.original, name)
 
 
 def _put_back(before: Mapping[str, str | None]) -> None:

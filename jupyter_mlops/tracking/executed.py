@@ -56,8 +56,8 @@ def executed_run(path: Path, shown: str, session: str) -> RunRecord | str:
         notebook = json.loads(data)
         cells = [cell for cell in notebook["cells"] if cell.get("cell_type") == "code"]
         metadata = _mapping(notebook.get("metadata"))
-    except OSError as error:
-        return f"it cannot be read: {error.strerror or error}"
+    except OSError as problem:
+        return f"it cannot be read: {problem.strerror or problem}"
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "it is no notebook"
     executed = [cell for cell in cells if cell.get("execution_count") or cell.get("outputs")]
@@ -155,7 +155,7 @@ def _literals(source: Any) -> dict[str, Any]:
         body = ast.parse(str(source)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
-    found = {}
+    found: dict[str, Any] = {}
     for node in body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:

@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 import jupyter_mlops
-from jupyter_mlops.capture.fluent import _imports_mlflow
+from jupyter_mlops.capture.fluent import Adopted, Fluent, _imports_mlflow
+from jupyter_mlops.capture.warner import Warner
 from jupyter_mlops.config import Config
+from jupyter_mlops.model.events import RunStarted
+from jupyter_mlops.model.ids import new_id
 from jupyter_mlops.project import Project
 from jupyter_mlops.tracking import deliver, find_run
 from tests.tracking.conftest import client
@@ -303,6 +306,59 @@ def test_a_server_that_does_not_answer_is_asked_once(mlflow_project: Project) ->
     assert len(first["said"]) == 1
     assert second["said"] == []
     assert second["seconds"] < 0.5
+
+
+@pytest.mark.parametrize("order", ["inner first", "outer first"])
+def test_runs_within_runs(mlflow_project: Project, client: Client, order: str) -> None:
+    """Blocks of several threads need not end in the order in which they began."""
+    plain = client(mlflow_project)
+    import mlflow
+    from mlflow.tracking import fluent as mlflow_fluent
+
+    mlflow.set_tracking_uri(None)
+    watched = ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_CONTEXT")
+    before = {name: os.environ.get(name) for name in watched}
+    variable = mlflow_fluent.MLFLOW_RUN_ID
+    warned: list[str] = []
+
+    class Told(Warner):
+        def __call__(self, text: str) -> None:
+            warned.append(text)
+
+    fluent = Fluent(Told())
+
+    def begin(name: str) -> Adopted:
+        started = RunStarted(new_id(), "S", time.time(), name)
+        found = fluent.begin(started, mlflow_project, Config(), "import mlflow", {})
+        assert found is not None, warned
+        return found
+
+    outer = begin("outer")
+    mlflow.log_metric("before", 1)
+    mlflow.end_run()
+    inner = begin("inner")
+    mlflow.log_metric("in", 2)
+    mlflow.end_run()
+    with mlflow.start_run():  # a second one: a child of the inner run
+        mlflow.log_metric("child", 3)
+    if order == "inner first":
+        assert fluent.end(inner).metrics == {"in": 2.0}
+        mlflow.log_metric("after", 4)
+        assert fluent.end(outer).metrics == {"before": 1.0, "after": 4.0}
+    else:
+        assert fluent.end(outer).metrics == {"before": 1.0}
+        mlflow.log_metric("after", 4)
+        assert fluent.end(inner).metrics == {"in": 2.0, "after": 4.0}
+    assert mlflow.active_run() is None
+    assert {name: os.environ.get(name) for name in watched} == before
+    assert mlflow_fluent.MLFLOW_RUN_ID is variable
+    assert mlflow_fluent._active_experiment_id is None
+    assert warned == []
+    parents = {
+        next(iter(run.data.metrics)): run.data.tags.get("mlflow.parentRunId")
+        for run in all_runs(plain)
+    }
+    assert parents["child"] == inner.mlflow_run_id
 
 
 def test_a_fresh_project_gets_its_store(project: Project, client: Client) -> None:

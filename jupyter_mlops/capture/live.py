@@ -30,6 +30,7 @@ class LiveCard:
         *,
         experiment: str = "",
         root: Path | None = None,
+        redact: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # Taken before the cell: `%%capture` puts another in place, and what that has is theirs.
@@ -37,6 +38,7 @@ class LiveCard:
         self._started = started
         self._experiment = experiment
         self._root = root if root is not None else Path.cwd()
+        self._redact = redact
         self._clock = clock
         self._drawn: float | None = None
         self._finished = False
@@ -78,6 +80,7 @@ class LiveCard:
                 elapsed=elapsed,
                 series={name: list(points) for name, points in list(series.items())},
                 params=params,
+                redact=self._redact,
             )
             self._publish(bundle(card), update=self._drawn is not None)
             self._drawn = now

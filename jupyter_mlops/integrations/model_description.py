@@ -97,13 +97,11 @@ def _signature(example: Any, predicted: Any) -> Any:
     from mlflow.models import ModelSignature, infer_signature
     from mlflow.types.schema import ColSpec, DataType, Schema
 
-    if isinstance(predicted, list) and any(isinstance(v, numpy.ndarray) for v in predicted):
-        outputs: Any = (
-            None  # A network with several outputs without names: MLflow has no word for it.
-        )
-    elif predicted is None or isinstance(predicted, dict):
+    outputs: Any = None
+    several = isinstance(predicted, list) and any(isinstance(v, numpy.ndarray) for v in predicted)
+    if isinstance(predicted, dict):
         outputs = predicted
-    else:
+    elif predicted is not None and not several:  # MLflow has no word for outputs without names.
         outputs = numpy.asarray(predicted)
     if not isinstance(example, pandas.DataFrame):
         return infer_signature(example, outputs)

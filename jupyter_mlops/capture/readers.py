@@ -12,6 +12,7 @@ import functools
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ READERS: dict[str, tuple[str, ...]] = {
 _NOT = frozenset({"read_clipboard"})
 
 _inside = threading.local()
+# Wrappers that should be gone: another one may still stand before them.
+_retired: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class Readers:
@@ -60,7 +63,10 @@ class Readers:
         """Put every reader back that nobody else has replaced since."""
         if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
+        _retired.update(wrapped for *_, wrapped in self._placed)
         for module, name, original, wrapped in reversed(self._placed):
+            while original in _retired:  # Of a session that ended before this one did.
+                original = original.__wrapped__
             if vars(module).get(name) is wrapped:
                 setattr(module, name, original)
         self._placed.clear()

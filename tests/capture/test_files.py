@@ -227,13 +227,25 @@ def test_everything_is_put_back(watch: FileWatch) -> None:
     assert hasattr(pd.read_csv, "__wrapped__")
 
 
-def test_a_reader_that_somebody_else_replaced_stays_theirs(
-    watch: FileWatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    theirs = lambda *a: None  # noqa: E731
-    monkeypatch.setattr(pd, "read_csv", theirs)
+def test_a_reader_that_somebody_else_replaced_stays_theirs(watch: FileWatch) -> None:
+    def theirs() -> None: ...
+
+    pd.read_csv = theirs
+    try:
+        watch.uninstall()
+        assert pd.read_csv is theirs
+    finally:
+        pd.read_csv = ORIGINALS["read_csv"]
+
+
+def test_two_watches_end_in_any_order(watch: FileWatch, data: Path) -> None:
+    other = FileWatch()
+    other.install()
+    frame = pd.read_csv(data / "f.csv")
+    assert other.source_of(frame) == str(data / "f.csv")
     watch.uninstall()
-    assert pd.read_csv is theirs
+    other.uninstall()
+    assert all(getattr(pd, name) is original for name, original in ORIGINALS.items())
 
 
 def frames_of(call: Any) -> list[tuple[str, str]]:

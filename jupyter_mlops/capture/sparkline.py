@@ -51,7 +51,7 @@ def sparkline(points: Sequence[Sequence[float]], title: str) -> str:
     if not (math.isfinite(across) and math.isfinite(up)):
         return ""
     line = " ".join(
-        f"{_number(_MARGIN + (_WIDTH - 2 * _MARGIN) * (step - left) / across)},"
+        f"{_number(_MARGIN + (_WIDTH - 2 * _MARGIN) * ((step - left) / across))},"
         f"{_number(_HEIGHT - _MARGIN - (_HEIGHT - 2 * _MARGIN) * _share(value, low, up, high))}"
         for step, value in _pairs(points)
     )

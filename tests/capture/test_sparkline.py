@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jupyter_mlops.capture.sparkline import sparkline, thin
@@ -12,6 +12,7 @@ POINT = st.tuples(st.floats(), st.floats())
 
 
 @given(st.lists(POINT, max_size=200), st.integers(8, 50))
+@example([(0.0, 0.0), (1.7e308, 0.0), (1.0, 1.7e308)], 8)
 def test_a_course_in_few_points_keeps_its_ends_and_its_extremes(
     points: list[tuple[float, float]], most: int
 ) -> None:

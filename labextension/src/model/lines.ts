@@ -38,7 +38,7 @@ export function linePoints(
   }
   return points
     .map(([step, value]) => {
-      const x = margin + ((width - 2 * margin) * (step - range.left)) / across;
+      const x = margin + (width - 2 * margin) * ((step - range.left) / across);
       const share = up === 0 ? 0.5 : (value - range.low) / up;
       const y = height - margin - (height - 2 * margin) * share;
       return `${round(x)},${round(y)}`;

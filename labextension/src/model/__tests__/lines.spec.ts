@@ -37,6 +37,11 @@ describe('lines', () => {
     ];
     expect(sparkPoints(far, 84, 16)).toBeNull();
     expect(rangeOf([])).toBeNull();
+    const wide: [number, number][] = [
+      [0, 0],
+      [1.7e308, 1.7e308]
+    ];
+    expect(sparkPoints(wide, 84, 16)).toBe('1.5,14.5 82.5,1.5');
   });
 
   it('share a range', () => {

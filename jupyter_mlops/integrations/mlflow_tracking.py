@@ -80,6 +80,7 @@ class MlflowBackend(MlflowChanges, MlflowRegistry):
         full: bool,
         guard: Callable[[], bool],
         environment: EnvironmentRecord | None = None,
+        has_children: bool = True,
     ) -> Delivered:
         """Store the run with its models and files; see ``model.ports.TrackingBackend``."""
         with self._session() as client:
@@ -102,7 +103,7 @@ class MlflowBackend(MlflowChanges, MlflowRegistry):
                 client, found.info, run, run.files, environment, read_blob, full=full
             )
             log_tags(client, mlflow_id, models_tags(run.models, models.ids, models.left_out))
-            self._link_family(client, found, run)
+            self._link_family(client, found, run, has_children=has_children)
             check_guard(guard)
             client.set_terminated(mlflow_id, run.status, milliseconds(run.ended))
             if ADOPTED in found.data.tags:
@@ -204,15 +205,15 @@ class MlflowBackend(MlflowChanges, MlflowRegistry):
             raise ConflictError("the delivery has passed to another process")
         return made
 
-    def _link_family(self, client: Any, made: Any, run: RunRecord) -> None:
+    def _link_family(self, client: Any, made: Any, run: RunRecord, *, has_children: bool) -> None:
         """Set MLflow's own parent tag, whichever of parent and child arrives first."""
         mlflow_id = made.info.run_id
         if run.parent and _PARENT not in made.data.tags:
             parent = self._find(client, run.parent, list(self._all_experiments(client)))
             if parent is not None:
                 client.set_tag(mlflow_id, _PARENT, parent.info.run_id)
-        if run.kind == "cell":
-            return  # A cell is nobody's parent.
+        if not has_children:
+            return
         ids = list(self._all_experiments(client))
         for child in client.search_runs(ids, tagged(CHILD_OF, run.run_id), max_results=1000):
             if child.data.tags.get(_PARENT) != mlflow_id:

@@ -86,11 +86,13 @@ class TrackingBackend(Protocol):
         full: bool,
         guard: Callable[[], bool],
         environment: EnvironmentRecord | None = None,
+        has_children: bool = True,
     ) -> Delivered:
         """Store the run with its models and files; ``full=False`` leaves models and files away.
 
         ``environment`` is the record that ``run.environment`` names.  Values that the person has
-        logged into the run themselves are left as they are.
+        logged into the run themselves are left as they are.  ``has_children=False`` says that no
+        run names this one as its parent: none is looked for.
 
         ``build_model`` raises ``MlopsError`` with the reason why a model cannot be stored.
         ``guard`` tells whether the caller still may write; it is asked around what could make a

@@ -103,6 +103,8 @@ class WholeSession:
     part: SessionFile
     _whole: SessionFile | None = None
     _runs: dict[str, RunRecord] = field(default_factory=dict)
+    _parents: set[str] | None = None
+    _begun: set[str] = field(default_factory=set)
 
     def environment(self, run: RunRecord) -> EnvironmentRecord | None:
         """The environment that the run names; it may have been written long before the run."""
@@ -120,7 +122,23 @@ class WholeSession:
         run = self._runs.get(run_id)
         return None if run is None else amended(run, whole.amendments)
 
+    def has_children(self, run: RunRecord) -> bool:
+        """Whether a run may be another one's parent: of a headless one, sessions are not asked."""
+        if run.kind in ("notebook", "pipeline"):
+            return True
+        if self._parents is None:
+            self._parents = _parents(self.part)
+            self._begun = {r.run_id for r in self.part.records if isinstance(r, RunStarted)}
+        if run.run_id in self._begun:  # and so has everything within it
+            return run.run_id in self._parents
+        return run.run_id in _parents(self._read())
+
     def _read(self) -> SessionFile:
         if self._whole is None:
             self._whole = read_session(self.path)
         return self._whole
+
+
+def _parents(file: SessionFile) -> set[str]:
+    runs = (r for r in file.records if isinstance(r, (RunStarted, RunRecord)))
+    return {run.parent for run in runs if run.parent is not None}

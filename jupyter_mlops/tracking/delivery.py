@@ -213,6 +213,7 @@ class _Delivery:
                 full=self.full,
                 guard=self.lease.holds,
                 environment=whole.environment(record),
+                has_children=whole.has_children(record),
             )
             self.warnings += done.warnings
             version = self._register(backend, record, done)

@@ -201,6 +201,32 @@ def test_parent_and_child_find_each_other(
     assert find_run(project, child.run_id).parent == parent
 
 
+@pytest.mark.parametrize("delivered_between", [False, True])
+def test_blocks_find_the_cell_that_they_ran_in(
+    mlflow_project: Project, client: Client, delivered_between: bool
+) -> None:
+    """Their records come before the cell's."""
+    project = mlflow_project
+    session = Session(project)
+    cell = session.start("cell")
+    outer = session.start("outer", kind="block", parent=cell)
+    inner = session.run("inner", kind="function", parent=outer)
+    session.run("outer", run_id=outer, kind="block", parent=cell)
+    if delivered_between:
+        assert deliver(project, Config()).delivered == 2
+    session.run("cell", run_id=cell)
+    alone = session.run("alone")
+    deliver(project, Config())
+    runs = {r.data.tags["mlops.run_id"]: r for r in all_runs(client(project))}
+    parents = {name: run.data.tags.get("mlflow.parentRunId") for name, run in runs.items()}
+    assert parents == {
+        inner.run_id: runs[outer].info.run_id,
+        outer: runs[cell].info.run_id,
+        cell: None,
+        alone.run_id: None,
+    }
+
+
 def test_a_damaged_record_is_skipped_and_reported_once(mlflow_project: Project) -> None:
     project = mlflow_project
     session = Session(project)

@@ -41,6 +41,7 @@ __all__ = ["Probes", "Watch"]
 
 _INLINE = 32 * 1024  # Characters of a text that is kept in the journal itself.
 _WAIT = 2.0  # Seconds that a session's end waits for what is still being found out.
+_FULL = 1.0  # Seconds that a cell may wait for its inputs' digests where capture is full.
 _NO_REPOSITORY = "not a git repository"
 _WHOLE = 16  # times the limit of an output where capture is full
 
@@ -291,7 +292,7 @@ class Probes:
             seconds=seconds,
             before=watch.before,
             files=watch.opened,
-            budget=float("inf") if session.config.capture == "full" else None,
+            budget=_FULL if session.config.capture == "full" else None,
         )
 
     def _prepare(self) -> None:

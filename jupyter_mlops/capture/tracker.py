@@ -302,6 +302,7 @@ class Tracker:
             begun,
             experiment=begun.experiment or session.config.experiment or session.project.name,
             root=session.project.root,
+            redact=session.config.redact,
         )
         clock = time.perf_counter()
 
@@ -339,6 +340,7 @@ class Tracker:
             baseline=find_baseline(project, run, list(self.runs)),
             environment=environment,
             mlflow=mlflow_link(project, config),
+            redact=config.redact,
         )
         if self.shell is None:  # A script: its output is its own.
             with contextlib.suppress(OSError, ValueError):

@@ -166,10 +166,10 @@ class Redactor:
 
     def _value(self, name: str, value: Any, *, keyed: bool = True) -> Any:
         if isinstance(value, (bool, int, float)) or value is None:
-            if not keyed or value is None or isinstance(value, bool) or not is_secret_name(name):
+            if not keyed or value is None or isinstance(value, bool) or not _names_one(name):
                 return value
             return value if "token" in name.lower() else self._mark(name, str(value))
-        if keyed and is_secret_name(name):
+        if keyed and _names_one(name):
             return self._named(name, value)
         if isinstance(value, str):
             return self._string(value)
@@ -315,7 +315,7 @@ def _gather(value: Any, texts: list[str], *, record: bool = True, keyed: bool = 
                 continue
             if keyed and is_secret_name(name):
                 return False
-            nested = record and name in _RECORD_LISTS
+            nested = record and name in _RECORD_LISTS and isinstance(item, (list, tuple))
             if not _gather(item, texts, record=nested, keyed=keyed and name not in _PLAIN_KEYS):
                 return False
     elif isinstance(value, (list, tuple)):
@@ -330,6 +330,11 @@ def _gather(value: Any, texts: list[str], *, record: bool = True, keyed: bool = 
 
 
 _Needle = tuple[str, str, str]  # what to look for, its kind, the secret itself
+
+
+def _names_one(name: str) -> bool:
+    """Whether a key says that its value is a secret; a mark that stands for a key says nothing."""
+    return is_secret_name(name) and REDACTED.search(name) is None
 
 
 def _needles(kinds: Mapping[str, str]) -> tuple[tuple[_Needle, ...], tuple[_Needle, ...]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from .cellcode import CellCode, label, read_cell
+from .cellcode import CellCode, label, parse_python, read_cell
 
 __all__ = ["Block", "function_results", "with_block"]
 
@@ -36,11 +36,9 @@ class Block:
 
 def with_block(frame: FrameType) -> Block:
     """The innermost ``with`` statement that a frame is entering; empty where it has no source."""
-    try:
-        lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
-        source = "".join(lines)
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
+    tree = parse_python("".join(lines))
+    if tree is None:
         return Block()
     line = frame.f_lineno
     found: ast.With | ast.AsyncWith | None = None
@@ -79,10 +77,10 @@ def function_results(function: Callable[..., Any], value: Any) -> dict[str, Any]
 def _returned_names(function: Callable[..., Any]) -> list[str]:
     """Labels of the expressions of a function's last ``return``."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError, ValueError):
+        tree = parse_python(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError):
         return []
-    body = tree.body[0]
+    body = tree.body[0] if tree is not None and tree.body else None
     if not isinstance(body, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return []
     returned = [node for node in _own_nodes(body) if isinstance(node, ast.Return) and node.value]

@@ -22,6 +22,7 @@ __all__ = [
     "CellCode",
     "Fit",
     "label",
+    "parse_python",
     "python_source",
     "read_cell",
     "read_names",
@@ -89,7 +90,7 @@ def python_source(transformed: str, transform: Callable[[str], str]) -> str:
 
 def read_cell(source: str) -> CellCode | None:
     """Read the Python source of a cell; ``None`` if it does not parse."""
-    tree = _parse(source)
+    tree = parse_python(source)
     if tree is None:
         return None
     reader = _Reader()
@@ -175,7 +176,8 @@ def same_literal(value: Any, literal: Any) -> bool:
     return bool(value == literal)
 
 
-def _parse(source: str) -> ast.Module | None:
+def parse_python(source: str) -> ast.Module | None:
+    """Parse the person's source without a word about it; ``None`` if it is not Python."""
     try:
         with _unheard():
             return ast.parse(source, _FILE)
@@ -376,7 +378,7 @@ def _is_parameter(value: Any) -> bool:
 
 
 def _magic_body(source: str) -> str | None:
-    tree = _parse(source)
+    tree = parse_python(source)
     match tree.body if tree is not None else []:
         case [
             ast.Expr(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from .cellcode import CellCode
+from .cellcode import CellCode, parse_python
 
 __all__ = ["changing_names"]
 
@@ -25,11 +25,9 @@ _CHANGING = frozenset(
 def changing_names(python: str, code: CellCode | None) -> set[str]:
     """Names that a cell binds, or whose object it changes: by an item, an attribute, a method."""
     found = set(code.kinds) if code is not None else set()
-    try:
-        tree = ast.parse(python)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return found
-    found.update(_changed(tree))
+    tree = parse_python(python)
+    if tree is not None:
+        found.update(_changed(tree))
     return found
 
 

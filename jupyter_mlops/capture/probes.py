@@ -102,7 +102,7 @@ class Probes:
                 watch.code.begin()
         if running is not None and session is not None:
             with self._part(watch, "mlflow"):
-                watch.adopted = self._adopt(running, session, python)
+                watch.adopted = self._adopt(running, session, python, namespace)
         if config.capture_inputs:
             with self._part(watch, "inputs"):
                 if session is not None:
@@ -303,14 +303,16 @@ class Probes:
             self._prepared = True
             prepare()
 
-    def _adopt(self, running: Running, session: Session, python: str) -> Adopted | None:
+    def _adopt(
+        self, running: Running, session: Session, python: str, namespace: Mapping[str, Any]
+    ) -> Adopted | None:
         """Create the run in MLflow beforehand, where the cell will call MLflow itself."""
         import sys
 
         if "mlflow" not in sys.modules and "mlflow" not in python:
             return None
         return self.fluent.begin(
-            running.started, session.project, session.config, python, running.tags
+            running.started, session.project, session.config, python, running.tags, namespace
         )
 
     def _code_of(self, session: Session) -> CodeState:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from .cellcode import _parse
+from .cellcode import parse_python
 from .seed_calls import Seeded, SeedReader, mentions_seeds
 
 __all__ = ["Seeds", "find_seeds"]
@@ -35,7 +35,7 @@ def find_seeds(
     ``reads`` seed counts, too.  Several seeds of one thing are a list.  A seed that is no plain
     value is left out.
     """
-    tree = _parse(python) if len(python) <= _SOURCE_LIMIT else None
+    tree = parse_python(python) if len(python) <= _SOURCE_LIMIT else None
     found = _hash_seed()
     if tree is None:
         return found
@@ -62,7 +62,7 @@ class Seeds:
         told = mentions_seeds(python)
         if len(python) > _SOURCE_LIMIT or not (told or self._carried or self._functions):
             return
-        tree = _parse(python)
+        tree = parse_python(python)
         if tree is None:
             return
         reader = SeedReader(namespace, self._functions)

@@ -27,7 +27,6 @@ from jupyter_mlops.capture.changing import changing_names
         ("model.fit(X, y)", set()),
         ("print(df)", set()),
         ("not python (", set()),
-        (r"pattern = '\d'", {"pattern"}),
     ],
 )
 def test_what_is_written_as_a_change_counts(source: str, names: set[str]) -> None:

@@ -10,7 +10,7 @@
     │   ├── NotFoundError (LookupError)      2  no such run, model version, schedule ...
     │   ├── ConflictError                    2  it exists already, or someone else holds it
     │   └── Undigested                       2  a value that has no digest, or none within the time
-    │       └── Refused                      2  what it holds has no canonical form; names the column
+    │       └── Refused                      2  what it holds has no canonical form
     ├── ProjectError (OSError)               2  the project folder cannot be made, read or written
     ├── MissingDependencyError (ImportError) 2  names the exact ``pip install`` line
     ├── UntrustedError                       2  loading it would need consent to run foreign code

@@ -91,8 +91,8 @@ class FileRecord(_Record):
 
     The content is in ``blob``, or, where it is a short text, in ``text`` itself.  ``kind`` is
     ``file``, ``figure``, ``table``, ``output`` (stdout and stderr), ``traceback``, ``code`` (a
-    diff) or ``notebook``.  ``size`` is that of the content as it was, in bytes: what was cut off is the
-    difference.  ``reason`` says why nothing, or not all, was kept.
+    diff) or ``notebook``.  ``size`` is that of the content as it was, in bytes: what was cut off is
+    the difference.  ``reason`` says why nothing, or not all, was kept.
     """
 
     type: ClassVar[str] = "file"

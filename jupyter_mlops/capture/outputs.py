@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from .card_values import MIME
@@ -138,11 +139,21 @@ class OutputTap:
         return self._active and not self._muted and os.getpid() == self._pid
 
     def _stream_tee(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        pid, get_pid = self._pid, os.getpid
+
+        # The one tee that is called by the hundred thousand: everything is in it.
         def write(*arguments: Any, **named: Any) -> Any:
             answer = original(*arguments, **named)
             try:
-                if self._listens():
-                    self._note_text(arguments[0])
+                if self._active and not self._muted and get_pid() == pid:
+                    text = arguments[0]
+                    if text.__class__ is str and text:
+                        if self._clear_at_next:
+                            self._reset()
+                        self._chunks.append(text)
+                        self._pending += len(text)
+                        if self._pending > _PENDING:
+                            self._fold()
             except Exception:  # noqa: S110
                 pass
             return answer
@@ -217,16 +228,6 @@ class OutputTap:
     # Notes.  Threads may write at once: appending is atomic, and nothing here waits for a lock,
     # which a signal handler or a forked child could wait for in vain.
 
-    def _note_text(self, text: Any) -> None:
-        if not isinstance(text, str) or not text:
-            return
-        if self._clear_at_next:
-            self._reset()
-        self._chunks.append(text)
-        self._pending += len(text)
-        if self._pending > _PENDING:
-            self._fold()
-
     def _note_bundle(
         self,
         bundle: Mapping[str, Any],
@@ -255,8 +256,13 @@ class OutputTap:
         try:
             chunks, self._chunks = self._chunks, []
             self._pending = 0
-            for chunk in chunks:
-                self._screen.feed(chunk if isinstance(chunk, str) else _bundle_text(chunk))
+            # What was written between two displays as one text: a loop prints it in many pieces.
+            for written, group in groupby(chunks, lambda chunk: isinstance(chunk, str)):
+                if written:
+                    self._screen.feed("".join(group))
+                else:
+                    for chunk in group:
+                        self._screen.feed(_bundle_text(chunk))
             self._text.add(self._screen.settled())
         finally:
             self._folding.release()

@@ -263,7 +263,7 @@ def test_a_failing_note_never_reaches_the_cell(monkeypatch: pytest.MonkeyPatch) 
     def broken(*_: Any) -> None:
         raise RuntimeError("ours")
 
-    with watched(object()) as seen:
+    with watched(object()):
         monkeypatch.setattr(outputs, "_PENDING", 0)
         monkeypatch.setattr(OutputTap, "_fold", broken)
         print("theirs")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,8 +51,21 @@ def open_session(
 
 
 def script_path() -> Path | None:
-    """The script that this process runs; ``None`` in a console, a kernel and for ``-c``."""
+    """The person's script that this process runs.
+
+    ``None`` in a console, a kernel, for ``-c``, and for installed programs such as pytest.
+    """
     path = getattr(sys.modules.get("__main__"), "__file__", None)
     if not isinstance(path, str) or not path.endswith(".py") or not os.path.isfile(path):
         return None
-    return Path(os.path.abspath(path))
+    path = os.path.abspath(path)
+    return None if path.startswith(_installed()) else Path(path)
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    """The folders in which Python's and the packages' own programs lie."""
+    import sysconfig
+
+    names = ("purelib", "platlib", "stdlib", "platstdlib", "scripts")
+    return tuple(os.path.join(sysconfig.get_path(name), "") for name in names)

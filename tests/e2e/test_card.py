@@ -19,7 +19,7 @@ FIT = """%%track
 import math, time
 from jupyter_mlops import track
 rate = {rate}
-for step in range(25):
+for step in range(80):
     loss = math.exp(-step * rate)
     track.log(loss=loss, step=step)
     time.sleep(0.1)
@@ -48,7 +48,7 @@ def test_a_card_lives_ends_compares_and_is_exported(browser: Browser, tmp_path: 
         expect(card.locator(".jp-mlops-card-actions")).to_have_count(0)
 
         # The final card takes its place: there is one, of the same run.
-        expect(card).to_contain_text("finished", timeout=30_000)
+        expect(card).to_contain_text("finished", timeout=60_000)
         expect(card).to_have_count(1)
         expect(card).to_contain_text("against last run curve #1")
         expect(card.locator(".jp-mlops-delta.jp-mlops-mod-better")).to_have_count(2)

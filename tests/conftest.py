@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session", autouse=True)
 def _private_environment() -> Iterator[None]:
     """Keep the person's Jupyter folders, configuration and running agents out of the tests."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what it runs in the background so; tests interrupt, and so do kernels.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # A short path: Unix sockets live below it, and their paths are limited to 107 bytes.
     home = Path(tempfile.mkdtemp(prefix="mlt"))
     saved = dict(os.environ)

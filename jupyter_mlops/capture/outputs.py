@@ -17,7 +17,6 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from .card_values import MIME
@@ -257,12 +256,15 @@ class OutputTap:
             chunks, self._chunks = self._chunks, []
             self._pending = 0
             # What was written between two displays as one text: a loop prints it in many pieces.
-            for written, group in groupby(chunks, lambda chunk: isinstance(chunk, str)):
-                if written:
-                    self._screen.feed("".join(group))
-                else:
-                    for chunk in group:
-                        self._screen.feed(_bundle_text(chunk))
+            written: list[str] = []
+            for chunk in chunks:
+                if isinstance(chunk, str):
+                    written.append(chunk)
+                    continue
+                self._screen.feed("".join(written))
+                written.clear()
+                self._screen.feed(_bundle_text(chunk))
+            self._screen.feed("".join(written))
             self._text.add(self._screen.settled())
         finally:
             self._folding.release()

@@ -7,6 +7,7 @@ the worker's log.  The child ends when stdin does: with its agent.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import queue
@@ -36,6 +37,7 @@ _ORPHAN_SECONDS = 60.0
 def main(arguments: list[str]) -> int:
     """Answer requests until stdin ends."""
     project = open_project(arguments[0], create=False)
+    gc.set_threshold(50_000, 20, 50)  # as in the command line
     # The pipe to the agent must see nothing but answers: what prints, prints to the log.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

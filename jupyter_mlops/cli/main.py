@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
 from typing import Any
@@ -61,6 +62,9 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit with its code."""
+    # A command lives for seconds and allocates much at once: collecting as often as a server does
+    # costs a tenth of its time.
+    gc.set_threshold(50_000, 20, 50)
     try:
         code = cli.main(arguments, prog_name="jupyter mlops", standalone_mode=False)
     except MlopsError as error:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from ..config import public_uri
 from ..errors import MlopsError, NotFoundError, ServiceError, UsageError
 
-__all__ = ["check_server", "mlflow_settings", "translate", "using"]
+__all__ = ["as_installed", "check_server", "mlflow_settings", "translate", "using"]
 
 brought = False  # whether MLflow is in this process because of us, and not of the person
 
@@ -79,6 +79,26 @@ def using(uri: str | None, timeout: float) -> Iterator[None]:
             stack.callback(tracking.set_tracking_uri, address)
             tracking.set_tracking_uri(uri)
         yield
+
+
+@contextlib.contextmanager
+def as_installed() -> Iterator[None]:
+    """Save models without MLflow's comparison of their requirements with what is installed.
+
+    Ours are pins of what is installed here.  To find that out MLflow reads the metadata of every
+    package there is, which takes as long as the saving itself.
+    """
+    module: Any = import_module("mlflow.utils.environment")
+    name = "warn_dependency_requirement_mismatches"
+    check = getattr(module, name, None)
+    if check is None:  # another version of MLflow, which does as it likes
+        yield
+        return
+    setattr(module, name, lambda *_, **__: None)
+    try:
+        yield
+    finally:
+        setattr(module, name, check)
 
 
 def check_server(uri: str, timeout: float) -> None:

@@ -170,7 +170,7 @@ class LoggedModels:
             logged = unfinished[0] if unfinished else self._create(run, record, built)
             self._upload(logged, built.folder)
             self._client.finalize_logged_model(logged.model_id, "READY")
-            self._link(run, logged.model_id)
+            self._link(run, logged.model_id, new=not unfinished)
         finally:
             shutil.rmtree(built.folder, ignore_errors=True)
         self.ids[record.name] = logged.model_id
@@ -205,11 +205,13 @@ class LoggedModels:
         if place is not None:
             _sync(place)
 
-    def _link(self, run: RunRecord, model_id: str) -> None:
+    def _link(self, run: RunRecord, model_id: str, *, new: bool) -> None:
         """Show the model as the run's output, and the run's metrics on the model."""
         entities = import_module("mlflow.entities")
-        outputs = self._client.get_run(self._mlflow_id).outputs
-        linked = {output.model_id for output in (outputs.model_outputs if outputs else [])}
+        linked: set[str] = set()
+        if not new:  # One that was made just now is linked to nothing yet.
+            outputs = self._client.get_run(self._mlflow_id).outputs
+            linked = {output.model_id for output in (outputs.model_outputs if outputs else [])}
         if model_id not in linked:
             self._client.log_outputs(self._mlflow_id, [entities.LoggedModelOutput(model_id, 0)])
         # Exactly the points that the run has: MLflow would take any other for one more of its own.
@@ -240,14 +242,17 @@ def _name_the_model(path: Path, logged: Any, mlflow_run_id: str) -> None:
     """Write into ``MLmodel`` what MLflow knows only now: the model's id, run and place."""
     import yaml
 
-    data = yaml.safe_load(path.read_bytes())
+    # libyaml's classes are many times as fast, where PyYAML was built with them.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    data = yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506 - both are the safe one
     data |= {
         "artifact_path": logged.artifact_location,
         "model_id": logged.model_id,
         "model_uuid": logged.model_id,
         "run_id": mlflow_run_id,
     }
-    path.write_text(yaml.safe_dump(data, sort_keys=True), encoding="utf-8")
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    path.write_text(yaml.dump(data, Dumper=dumper, sort_keys=True), encoding="utf-8")
 
 
 def _sync(folder: Path) -> None:

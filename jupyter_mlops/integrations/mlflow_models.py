@@ -20,7 +20,7 @@ from typing import Any
 from ..errors import MlopsError
 from ..model.events import ModelRecord
 from ..model.ports import BuiltModel
-from .mlflow_environment import using
+from .mlflow_environment import as_installed, using
 from .model_formats import Stored, write
 from .model_loading import METADATA, load_stored
 from .model_predictions import compare
@@ -49,7 +49,7 @@ def build_model(
         with _kept_warnings() as said, _keras_backend(record):
             codec = SkopsCodec()
             model, rows = codec.load_record(record, data, example)
-            with using(None, 10.0):
+            with using(None, 10.0), as_installed():
                 stored = write(model, rows, record, codec, target)
                 _note(target, stored, record, sign)
                 # These bytes have just been written.

@@ -49,7 +49,7 @@ class _Record:
 
         Raises ``TypeError`` when a field without a default is missing.
         """
-        hints = get_type_hints(cls)
+        hints = _hints(cls)
         known = {
             f.name: _restore(data[f.name], hints[f.name])
             for f in fields(cls)  # type: ignore[arg-type]
@@ -333,6 +333,16 @@ def record_from_dict(data: Mapping[str, Any]) -> _Record | None:
     """Return the record in ``data``, ``None`` if its type is of a later version."""
     kind = _TYPES.get(str(data.get("type")))
     return None if kind is None else kind.from_dict(data)
+
+
+_resolved: dict[type[Any], dict[str, Any]] = {}
+
+
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    """The types of a record's fields: resolving them takes longer than reading one."""
+    if cls not in _resolved:
+        _resolved[cls] = get_type_hints(cls)
+    return _resolved[cls]
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from jupyter_mlops.journal import redaction
 from jupyter_mlops.project import Project, open_project
 
 # No deadlines: a test must not depend on how busy the machine is.  In CI the examples are the same
@@ -66,6 +67,12 @@ def _private_environment() -> Iterator[None]:
         os.environ.clear()
         os.environ.update(saved)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test's writers have learned to be a secret is none in the next test."""
+    monkeypatch.setattr(redaction, "_default", None)
 
 
 @pytest.fixture

@@ -247,13 +247,13 @@ class Probes:
 
             def add(changes: Changes) -> None:
                 file = self._diff_file(session, changes)
+                files = (file,) if file is not None else ()
                 tags = _change_tags(changes)
-                self._amend(
-                    RunAmended(
-                        started.run_id, session.id, time.time(),
-                        files=(file,) if file is not None else (), tags=tags,
+                if files or tags:
+                    moment = time.time()
+                    self._amend(
+                        RunAmended(started.run_id, session.id, moment, files=files, tags=tags)
                     )
-                )  # fmt: skip
 
             with self._part(watch, "code"):
                 watch.code.when_done(add)

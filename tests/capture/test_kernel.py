@@ -58,7 +58,7 @@ def comparable(outcome: Outcome, *, tracked: bool) -> dict[str, Any]:
     # Into how many messages output is cut is a matter of time.
     order = [kind for kind, before in zip(order, ["", *order], strict=False) if kind != before]
     return {
-        "stdout": re.sub(r"[\d.]+ [mµμu]?s", "TIME", outcome.stdout),
+        "stdout": re.sub(r"[\d.e+-]+ [mnµμu]?s", "TIME", outcome.stdout),
         "stderr": re.sub(r"ipykernel_\d+/\d+\.py", "FILE", outcome.stderr),
         "displays": displays,
         "result": outcome.result,

@@ -71,7 +71,10 @@ class Loop:
 
     def kill(self, target: str) -> None:
         """Let it run for a moment, then kill."""
-        self.start()
+        if self.kernel is None:
+            before = len(self.acknowledged())
+            self.start()
+            until(lambda: len(self.acknowledged()) > before)
         time.sleep(self.chance.uniform(0.05, 0.8))
         if target in ("agent", "all"):
             for process in self._of("jupyter_mlops.agent"):

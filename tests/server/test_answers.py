@@ -16,6 +16,8 @@ STATUSES = {
     "NotebookError": 400,
     "ParameterError": 400,
     "PipelineError": 400,
+    "Undigested": 400,
+    "Refused": 400,
     "NotFoundError": 404,
     "ConflictError": 409,
     "GateRefusedError": 409,

@@ -45,6 +45,8 @@ class Config:
         capture_outputs: whether a tracked cell's output (text, figures, tables) is kept.
         capture_inputs: whether digests of the frames, arrays and files that it reads are taken.
         output_limit: bytes kept of each output; what was cut off is named.
+        snapshot_remote: where ``snapshots push`` and ``pull`` go when none is named: a folder, or
+            any address fsspec knows (``s3://bucket/prefix``, ``gs://``, ``az://``, ``sftp://``).
         serve_body_limit: bytes; the largest request body a deployment reads.
         serve_row_limit: rows; the largest batch a deployment scores in one request.
         serve_read_timeout: seconds within which a client must have sent its whole request.
@@ -63,6 +65,7 @@ class Config:
     capture_outputs: bool = True
     capture_inputs: bool = True
     output_limit: int = 1024 * 1024
+    snapshot_remote: str | None = None
     serve_body_limit: int = 16 * 1024 * 1024
     serve_row_limit: int = 100_000
     serve_read_timeout: float = 10.0

@@ -37,8 +37,8 @@ class Compressor:
 
     Two ways compete: zstd, and Blosc (bit or byte shuffle, then zstd) for items of a known width.
     The first sizeable chunk under a ``hint`` decides for all others under it, so a column is tried
-    once.  Without a hint a sample of each chunk decides.  The hint ``raw`` means: compressed
-    already.
+    once.  Without a hint a sample of each chunk decides.  The hint ``text`` means zstd, ``raw``
+    that the bytes are compressed already.
     """
 
     def __init__(self) -> None:
@@ -57,16 +57,16 @@ class Compressor:
         return ("zstd" if way == "zstd" else "blosc"), stored
 
     def _way(self, raw: bytes, item: int, hint: str) -> str:
+        if hint == "text":
+            return "zstd"
         if not hint:
-            return _best(raw[:_SAMPLE], item)
+            return _best(_middle(raw, _SAMPLE // 2), item)
         key = (item, hint)
         with self._lock:
             known = self._choices.get(key)
         if known is not None:
             return known
-        # A multiple of all item sizes, from the middle: a column's head is often not like the rest.
-        start = max(0, (len(raw) // 2 - 2 * _SAMPLE)) // 16 * 16
-        way = _best(raw[start : start + 4 * _SAMPLE], item)
+        way = _best(_middle(raw, 4 * _SAMPLE), item)
         if len(raw) >= _SAMPLE // 16:
             with self._lock:
                 self._choices[key] = way
@@ -94,6 +94,12 @@ def decode_chunk(codec: str, stored: bytes | memoryview, size: int) -> bytes | b
     except (RuntimeError, ValueError) as error:
         raise CorruptError(f"a stored chunk cannot be decompressed: {error}") from error
     return out
+
+
+def _middle(raw: bytes, size: int) -> bytes:
+    # A column's head is often not like the rest; a multiple of all item sizes.
+    start = max(0, (len(raw) - size) // 2) // 16 * 16
+    return raw[start : start + size]
 
 
 def _best(sample: bytes, item: int) -> str:

@@ -118,6 +118,13 @@ class Transaction:
             raise self._full(error) from error
         return id
 
+    def find(self, raw: bytes | memoryview) -> ChunkId | None:
+        """The id of these bytes if they are here, at the cost of a keyed XXH3; else ``None``."""
+        self._check()
+        key = self._store.key_of(_bytes_of(raw))
+        id = self._keys.get(key) or self._store.index.by_key(key)
+        return None if id in self._condemned and id not in self._new else id
+
     def has(self, id: ChunkId) -> bool:
         """Whether a commit may refer to this chunk without adding it."""
         if id in self._new:

@@ -168,7 +168,7 @@ def _parts(store: SnapshotStore, pack: list[tuple[str, Entry]]) -> Iterator[tupl
             except CorruptError as error:
                 raise CorruptError(
                     f"{error.message}: it was not pushed",
-                    hint="`jupyter mlops snapshots verify --repair` fetches it from where it is "
+                    hint="`jupyter mlops snapshots repair` mends it, or fetches it from where it is "
                     "whole.",
                 ) from error
     finally:

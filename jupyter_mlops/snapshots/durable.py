@@ -90,7 +90,7 @@ def no_room(error: OSError, doing: str, folder: Path, needed: int = 0) -> Projec
         return None
     wanted = f" ({size_text(needed)} more were to be written)" if needed else ""
     return ProjectError(
-        f"{doing}: no space left on the disk of {folder}{wanted}; nothing of it was kept",
+        f"{doing}: no space left on the disk of {folder}{wanted}; nothing half-written is left",
         hint="Free some space: `jupyter mlops snapshots gc` shows what can go, `du` what is large.",
         folder=str(folder),
         needed=needed,

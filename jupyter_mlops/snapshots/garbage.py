@@ -374,19 +374,21 @@ def _stray_manifests(store: SnapshotStore, live: set[str], older_than: float) ->
 
 def _tidy(store: SnapshotStore, lease: Lease) -> None:
     """Take away what crashes have left: temporary files, marks of dead collectors, dead refs."""
-    now = store.leases.now(lease)
-    live = {info.id for info in store.leases.all(now) if info.live}
-    for path in (store.folder / "condemned").glob("*.ids"):
-        if path.stem not in live:
-            path.unlink(missing_ok=True)
     homes = store.refs.homes()
     tags = [home / "tags" for home in homes]
-    folders = [store.packs, store.manifests, store.folder / "condemned", *homes, *tags]
+    others = [store.leases.folder, store.folder / "condemned"]
+    folders = [store.packs, store.manifests, *others, *homes, *tags]
+    left = {path: path.stem for path in (store.folder / "condemned").glob("*.ids")}
     for folder in folders:
         for path in folder.glob(".*.tmp"):
-            match = _TEMPORARY.fullmatch(path.name)
-            if match and match[1] not in live:
-                path.unlink(missing_ok=True)
+            if match := _TEMPORARY.fullmatch(path.name):
+                left[path] = match[1]
+    # After the files: each is younger than the lease it belongs to.
+    now = store.leases.now(lease)
+    live = {info.id for info in store.leases.all(now) if info.live}
+    for path, id in left.items():
+        if id not in live:
+            path.unlink(missing_ok=True)
     for path in store.folder.glob(".secret.*.tmp"):
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_mtime < now - 3600:

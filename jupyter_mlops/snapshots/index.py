@@ -261,6 +261,8 @@ class Index:
             here = set()
         if here - self.damaged.keys() == self._known:
             return
+        if self._known - here:
+            self._memo.clear()
         # Another process may have noticed before.
         self._known = {name for (name,) in connection.execute("SELECT name FROM packs")}
         gone = self._known - here

@@ -45,8 +45,8 @@ class LeaseInfo:
 class Lease:
     """A lease held by this process, until ``release``."""
 
-    def __init__(self, path: Path, id: str) -> None:
-        self.path = path
+    def __init__(self, folder: Path, id: str, kind: str) -> None:
+        self.path = folder / f"{id}.{kind}"
         self.id = id
         self.pid = os.getpid()
         self._renewed = time.monotonic()
@@ -83,19 +83,25 @@ class Leases:
     def take(self, kind: str) -> Lease:
         """Return a new lease for this process.  Raises ``OSError``."""
         make_folder(self.folder)
-        id = new_id()
-        path = self.folder / f"{id}.{kind}"
         data = json.dumps(asdict(_this_process())).encode()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            write_all(descriptor, data)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                path.unlink()
-            raise
-        finally:
-            os.close(descriptor)
-        return Lease(path, id)
+        while True:
+            lease = Lease(self.folder, new_id(), kind)
+            # Renamed: a lease that is there says whose it is, so one left by a crash is known.
+            temporary = lease.temporary(self.folder, "lease")
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                try:
+                    write_all(descriptor, data)
+                finally:
+                    os.close(descriptor)
+                temporary.rename(lease.path)
+            except FileNotFoundError:
+                continue  # ``gc`` took it for something left behind.
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    temporary.unlink()
+                raise
+            return lease
 
     def now(self, mine: Lease) -> float:
         """The file system's clock: on a shared folder the hosts' own may differ."""
@@ -106,7 +112,7 @@ class Leases:
         """Every lease, with whether its holder may still be at work."""
         found = []
         try:
-            paths = sorted(self.folder.iterdir())
+            paths = sorted(p for p in self.folder.iterdir() if not p.name.startswith("."))
         except FileNotFoundError:
             return []
         for path in paths:

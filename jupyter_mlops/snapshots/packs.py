@@ -125,6 +125,8 @@ class PackWriter:
             self.path.replace(path)
         except BaseException:
             self.abort()
+            with contextlib.suppress(OSError):
+                self.path.unlink()  # Closed already when only the rename failed.
             raise
         sync_folder(path.parent)
         return self._entries

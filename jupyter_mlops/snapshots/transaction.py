@@ -263,13 +263,21 @@ class Transaction:
             return None
         if canonical(manifest.object, "it") != canonical(object, "the tree"):
             return None
+        # Whoever made it may not have come to this yet.
+        sync_folder(self._store.refs.home(name))
         return self._store.version(name, newest.version, added=0)
 
     def _needed(self, tree: object) -> list[ChunkId]:
         ids = list(dict.fromkeys(_ids(tree)))
         here = self._store.index.find(id for id in ids if id not in self._new)
-        for id in here:
-            self._refuse_condemned(id)
+        mine = set(self._keys.values())
+        for id in ids:
+            if id in here:
+                self._refuse_condemned(id)
+            elif id in mine and id not in self._new:
+                raise ConflictError(
+                    f"chunk {id[:12]} went while the snapshot was taken", hint="Take it again."
+                )
         return [id for id in ids if id in self._new or id in here]
 
     def _present(self, chunks: Sequence[ChunkId]) -> list[ChunkId]:

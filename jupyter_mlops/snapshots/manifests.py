@@ -124,7 +124,7 @@ def manifest_json(data: bytes, address: str, label: str) -> bytes:
     if len(data) < 48 or data[:8] != _MAGIC or blake3(data[:-32]).digest() != data[-32:]:
         raise CorruptError(f"{label} does not match its checksum")
     size = int.from_bytes(data[8:16], "little")
-    plain = bytes(decode_chunk("zstd", data[16:-32], size))
+    plain = decode_chunk("zstd", data[16:-32], size)
     if blake3(plain).hexdigest() != address:
         raise CorruptError(f"{label} does not match its address")
     return plain

@@ -276,7 +276,7 @@ def parse_footer(name: str, size: int, stored: bytes, trailer: bytes) -> list[En
     return _parse(name, _inflate(name, stored, inflated), start)
 
 
-def read_entry(file: int, path: Path, entry: Entry, *, check: bool = True) -> bytes | bytearray:
+def read_entry(file: int, path: Path, entry: Entry, *, check: bool = True) -> bytes:
     """Return a chunk's raw bytes from the open pack ``file``.
 
     Raises ``CorruptError`` when they do not match the footer's checksum or the chunk's id.

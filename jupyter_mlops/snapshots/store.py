@@ -262,7 +262,7 @@ class SnapshotStore:
                 for name, entry in places[id]:
                     try:
                         raw = read_entry(opened(name), self.packs / name, entry, check=check)
-                        return memoryview(raw).toreadonly()
+                        return memoryview(raw)
                     except (CorruptError, FileNotFoundError) as error:
                         failure = error
                 raise failure or FileNotFoundError(id)

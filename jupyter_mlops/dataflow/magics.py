@@ -76,6 +76,9 @@ class Magics(Machine):
         elif name in HARMLESS_MAGICS:
             if name in ("load_ext", "reload_ext", "alias_magic"):
                 self.affect("$magics")
+        elif name == "restore":  # What it gives is only known when it is run.
+            self.depend("$magics")
+            self._read_interpolated(line)
         elif name in ("sx", "system", "sc"):
             self.shell_line(line)
         elif name == "run":

@@ -1,46 +1,40 @@
-"""A few figures of a column in memory, for the diff of values that were never stored."""
+"""The figures of a column that a diff shows: those of the manifest, or made the same way."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-__all__ = ["figures_of"]
+from .arrow_columns import arrow_column
+from .pandas_columns import pandas_column
+from .statistics import Statistics
+
+__all__ = ["figures_of", "figures_of_stats"]
+
+_FIGURES = ("missing", "min", "max", "mean")
 
 
 def figures_of(values: Any) -> dict[str, Any]:
-    """``missing``, and of numbers and times ``min``, ``max`` and ``mean``; what has no order has
-    none."""
+    """``missing``, ``distinct``, and of what has an order ``min``, ``max`` and ``mean``."""
     try:
-        array = _arrow(values)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError, UnicodeError):
+        arrow = isinstance(values, (pa.Array, pa.ChunkedArray))
+        column = arrow_column(values, "") if arrow else pandas_column(values)
+        statistics = Statistics()
+        statistics.add("", column, {})
+        (found,) = statistics.result({})["columns"]
+    except Exception:  # The diff is exact without them.
         return {}
-    found: dict[str, Any] = {"missing": int(array.null_count)}
-    kind = array.type
-    numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    if not numbers and not pa.types.is_temporal(kind):
-        return found
-    try:
-        bounds = pc.min_max(array).as_py()
-    except (pa.ArrowException, ValueError, OverflowError):
-        return found  # A type or a moment that Arrow cannot order or Python cannot hold.
-    if bounds["min"] is None:
-        return found
-    found |= bounds
-    if numbers:
-        found["mean"] = float(pc.mean(array).as_py())
+    return figures_of_stats(found)
+
+
+def figures_of_stats(stats: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a column's statistics in a manifest."""
+    found = {name: stats[name] for name in _FIGURES if stats.get(name) is not None}
+    distinct = stats.get("distinct")
+    if isinstance(distinct, Mapping) and "count" in distinct:
+        found["distinct"] = (
+            distinct["count"] if distinct.get("exact") else f"~{distinct['count']:,}"
+        )
     return found
-
-
-def _arrow(values: Any) -> Any:
-    """As an Arrow array, NaN as missing."""
-    if isinstance(values, (pa.Array, pa.ChunkedArray)):
-        return values
-    if isinstance(values, np.ndarray) and values.dtype.kind == "O":
-        # What objects are is not looked at one by one.
-        missing = sum(value is None or value != value for value in values.tolist())
-        return pa.array([None] * missing + [True] * (len(values) - missing))
-    return pa.array(values, from_pandas=True)

@@ -62,7 +62,8 @@ def _pages(diff: Diff) -> Iterator[str]:
         return
     yield _title("Rows" if diff.kind == "frame" else "Cells")
     # All that is shown is read at once: a stored column is decoded once, not once a page.
-    shown = diff.rows(0, _PAGE * _PAGES)
+    first = diff.start
+    shown = diff.rows(first, first + _PAGE * _PAGES)
     for start in range(0, len(shown), _PAGE):
         rows = shown[start : start + _PAGE]
         body = "".join(
@@ -73,11 +74,12 @@ def _pages(diff: Diff) -> Iterator[str]:
         )
         page = f'<table style="border-collapse:collapse"><tbody>{body}</tbody></table>'
         if start:
-            name = f"{start + 1:,}&ndash;{start + len(rows):,} of {total:,}"
+            name = f"{first + start + 1:,}&ndash;{first + start + len(rows):,} of {total:,}"
             page = f"<details><summary>{name}</summary>{page}</details>"
         yield page
-    if total > len(shown):
-        yield f"<div>{total - len(shown):,} more: the value's <code>page(n)</code> has them.</div>"
+    if total > first + len(shown):
+        more = total - first - len(shown)
+        yield f"<div>{more:,} more: <code>%diff A B --page N</code> shows them.</div>"
 
 
 def _cells(cells: Sequence[tuple[str, str]]) -> str:

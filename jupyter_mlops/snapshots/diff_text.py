@@ -190,6 +190,8 @@ def figure(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, str):
+        return value if len(value) <= _WIDTH else f"{value[: _WIDTH - 3]}..."
     return f"{value:,}" if isinstance(value, int) else cell(value)
 
 

@@ -58,6 +58,7 @@ class Diff:
     paged: Paged | None = None
     lines: str = ""
     items: dict[str, Diff] = field(default_factory=dict)
+    start: int = 0  # The first of the rows that it shows by itself.
 
     @property
     def frame(self) -> FrameDiff | None:
@@ -77,11 +78,11 @@ class Diff:
         """A page of ``rows``, counted from 1."""
         return self.rows((number - 1) * size, number * size)
 
-    def text(self, rows: int = 20, start: int = 0) -> str:
+    def text(self, rows: int = 20, start: int | None = None) -> str:
         """Everything as plain text, with so many rows from ``start``."""
         from .diff_text import text
 
-        return text(self, rows, start)
+        return text(self, rows, self.start if start is None else start)
 
     def to_dict(self, rows: int = 100, start: int = 0) -> dict[str, Any]:
         """Everything as JSON, with so many rows from ``start``."""
@@ -99,7 +100,10 @@ class Diff:
 
 
 class Tree:
-    """Files by name, read when they are asked for: a folder, stored or on disk."""
+    """Files by name, read when they are asked for: a folder, stored or on disk.
+
+    ``sizes`` maps names to (bytes, digest); the only name of a single file is empty.
+    """
 
     def __init__(self, sizes: Mapping[str, tuple[int, str]], read: Any) -> None:
         self.sizes = dict(sizes)
@@ -218,8 +222,8 @@ def figures(table: Table, column: Any) -> dict[str, Any]:
 
 
 def _others(a: Any, b: Any, depth: int) -> Diff:
-    if isinstance(a, Path) and isinstance(b, Path):
-        a, b = _read_path(a), _read_path(b)
+    if isinstance(a, (Path, Tree)) and isinstance(b, (Path, Tree)):
+        a, b = (_read_path(side) if isinstance(side, Path) else side for side in (a, b))
     if isinstance(a, Tree) and isinstance(b, Tree):
         return _folders(a, b)
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
@@ -337,6 +341,8 @@ def _items(a: Mapping[Any, Any], b: Mapping[Any, Any], depth: int) -> Diff:
 
 
 def _folders(a: Tree, b: Tree) -> Diff:
+    if a.sizes.keys() == b.sizes.keys() == {""}:
+        return _file(a, b, "")
     schema, items = [], {}
     for name in sorted({*a.sizes, *b.sizes}):
         if name not in b.sizes:
@@ -350,6 +356,8 @@ def _folders(a: Tree, b: Tree) -> Diff:
 
 
 def _file(a: Tree, b: Tree, name: str) -> Diff:
+    if a.sizes[name] == b.sizes[name]:
+        return Diff("text", True)
     if max(a.sizes[name][0], b.sizes[name][0]) <= _TEXT_LIMIT:
         return _texts(a.read(name), b.read(name))
     return Diff("value", False, schema=_sizes(a.sizes[name], b.sizes[name]))

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConflictError, CorruptError, NotFoundError
 from .chunks import ChunkId
 from .garbage import Pack, condemning, gate, mark, remove_manifests, settle, survey, sweep
-from .manifests import is_address
+from .leases import Lease
+from .manifests import Manifest, is_address
+from .marking import roots
 from .packs import Entry
+from .refs import Version
 from .specs import split_spec
+from .transaction import Transaction
 
 if TYPE_CHECKING:
     from .store import SnapshotStore
 
-__all__ = ["Erased", "purge"]
+__all__ = ["Erased", "Rewritten", "Transform", "purge", "rewrite"]
+
+Transform = Callable[[Version, Manifest, Transaction], Manifest | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,20 @@ class Erased:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """Versions that have lost something, and what that erased: chunks, and bytes on disk."""
+
+    name: str
+    versions: list[str]
+    chunks: int
+    freed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain JSON."""
+        return asdict(self)
+
+
 def purge(
     store: SnapshotStore, spec: str, *, reason: str | None = None, wait: float = 30.0
 ) -> Erased:
@@ -50,43 +72,130 @@ def purge(
     """
     name, number = _which(store, spec)
     ref = store.refs.path(name, number)
-    tomb = store.refs.path(name, number, "gone")
     with gate(store) as lease:
         address, own = _content(store, name, number)
-        others = mark(store, expired_before=None, without=[ref])
-        dead = own - others.chunks
-        packs, _, damaged = survey(store, others.chunks, float("inf"))
-        if damaged:
-            raise CorruptError(
-                f"pack {damaged[0]} cannot be read, and may hold what is to be erased",
-                hint="`jupyter mlops snapshots verify` shows the damage.",
-            )
-        with condemning(store, lease, dead):
-            held = settle(store, lease, wait)
-            if held:
-                raise ConflictError(
-                    f"{name}@{number} was not erased: {held[0]} is at work",
-                    hint="Try again when it has finished.",
-                    held=held,
-                )
-            if not tomb.exists() or ref.exists():
+
+        def bury() -> None:
+            if ref.exists():
                 record = {"version": number, "erased": time.time(), "reason": reason}
-                store.refs.bury(
-                    name,
-                    number,
-                    record | {"manifest": address},
-                    lease.temporary(store.refs.home(name), "gone"),
-                )
-            others = mark(store, expired_before=None)
-            dead -= others.chunks
-            everything = {e.id for p in packs for e in p.entries}
-            holding = [p for p in packs if any(e.id in dead for e in p.entries)]
-            freed, _, _ = sweep(store, lease, holding, everything - dead, _differs)
-            if address not in others.manifests:
-                # Last: it is what a purge that was interrupted goes on from.
-                freed += remove_manifests(store, [address])
+                temporary = lease.temporary(store.refs.home(name), "gone")
+                store.refs.bury(name, number, record | {"manifest": address}, temporary)
+
+        dead, freed = _erase(store, lease, own, [address], without=[ref], then=bury, wait=wait)
         shared = own - dead
         return Erased(f"{name}@{number}", len(dead), freed, len(shared), _users(store, shared))
+
+
+def rewrite(
+    store: SnapshotStore,
+    name: str,
+    transform: Transform,
+    *,
+    reason: str | None = None,
+    wait: float = 30.0,
+) -> Rewritten:
+    """Let every version of a name lose something: a column, or rows.
+
+    ``transform(version, manifest, transaction)`` returns the manifest without it (tree, digest and
+    statistics; new chunks are added to the transaction), or ``None`` where there is nothing to
+    lose.  Versions keep number, time, message and tags; their record says what happened.  What
+    only the old manifests needed is then erased as by ``purge``.  A call that was interrupted is
+    completed by the next.
+
+    Raises ``CorruptError``, and ``ConflictError`` when somebody is still at work after ``wait``
+    seconds: then the versions are rewritten, but the bytes are still on disk.
+    """
+    changed = _transform(store, name, transform, {"at": time.time(), "reason": reason})
+    with gate(store) as lease:
+        addresses = [
+            address
+            for root in roots(store)
+            if root.version is not None and root.version.name == name
+            for address in _earlier(root.version)
+            if (store.manifests / address).exists()
+        ]
+        own = {id for address in addresses for id in store.manifest(address).chunks}
+        dead, freed = _erase(store, lease, own, addresses, wait=wait)
+    return Rewritten(name, changed, len(dead), freed)
+
+
+def _transform(
+    store: SnapshotStore, name: str, transform: Transform, note: dict[str, Any]
+) -> list[str]:
+    done: set[int] = set()
+    changed: list[str] = []
+    successors: dict[str, str] = {}
+    # Versions may be committed in the meantime: until there is none that was not looked at.
+    while True:
+        todo = [
+            root.version
+            for root in roots(store)
+            if root.version is not None and root.version.name == name
+            if root.number not in done
+        ]
+        if not todo:
+            return changed
+        with store.begin() as transaction:
+            found = []
+            for version in todo:
+                done.add(version.version)
+                manifest = store.manifest(version.manifest)
+                new = transform(version, manifest, transaction)
+                if new is not None:
+                    found.append((version, new))
+            for version, new in found:
+                new = replace(new, parent=successors.get(new.parent or "", new.parent))
+                after = transaction.rewrite(version, new, note=note, last=False)
+                successors[version.manifest] = after.manifest
+                changed.append(version.spec)
+
+
+def _erase(
+    store: SnapshotStore,
+    lease: Lease,
+    own: set[ChunkId],
+    addresses: list[str],
+    *,
+    without: Iterable[Path] = (),
+    then: Callable[[], None] = lambda: None,
+    wait: float,
+) -> tuple[set[ChunkId], int]:
+    """Erase what only these manifests need; return the chunks and the bytes freed.
+
+    ``then`` is called when nobody may refer to them any more, before they go.
+    """
+    others = mark(store, expired_before=None, without=without)
+    dead = own - others.chunks
+    packs, _, damaged = survey(store, others.chunks, float("inf"))
+    if damaged:
+        raise CorruptError(
+            f"pack {damaged[0]} cannot be read, and may hold what is to be erased",
+            hint="`jupyter mlops snapshots verify` shows the damage.",
+        )
+    with condemning(store, lease, dead):
+        held = settle(store, lease, wait)
+        if held:
+            raise ConflictError(
+                f"nothing was erased: {held[0]} is at work",
+                hint="Try again when it has finished.",
+                held=held,
+            )
+        then()
+        others = mark(store, expired_before=None)
+        dead -= others.chunks
+        everything = {e.id for p in packs for e in p.entries}
+        holding = [p for p in packs if any(e.id in dead for e in p.entries)]
+        freed, _, _ = sweep(store, lease, holding, everything - dead, _differs)
+        # Last: they are what an erasure that was interrupted goes on from.
+        freed += remove_manifests(store, [a for a in addresses if a not in others.manifests])
+    return dead, freed
+
+
+def _earlier(version: Version) -> list[str]:
+    """The manifests that a version had before it was rewritten."""
+    notes = version.meta.get("erased")
+    found = [note.get("manifest") for note in notes] if isinstance(notes, list) else []
+    return [address for address in found if is_address(address)]
 
 
 def _which(store: SnapshotStore, spec: str) -> tuple[str, int]:

@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from .leases import Lease
 from .manifests import Manifest, canonical, pack_manifest
 from .naming import check_name, check_tag
 from .packs import PackWriter
-from .refs import Version
+from .refs import Version, encode_line
 
 if TYPE_CHECKING:
     from .store import SnapshotStore
@@ -50,6 +51,7 @@ class Transaction:
         self._keys: dict[bytes, ChunkId] = {}
         self._since_look = _LOOK_AT_DISK
         self._open = True
+        self._finished = False
         # Read after the lease was taken: what gc condemns from now on it takes from nobody who
         # holds a lease that is older.
         self._condemned = store.condemned()
@@ -178,6 +180,47 @@ class Transaction:
             self.abort()
         return version
 
+    def rewrite(
+        self, version: Version, manifest: Manifest, *, note: dict[str, Any], last: bool = True
+    ) -> Version:
+        """Put another manifest in a version's place, durably: for erasing, and nothing else.
+
+        The new record keeps number, time, message and tags; ``meta["erased"]`` gains ``note`` with
+        the address of the manifest that was there.  ``manifest.chunks`` is made of its tree.
+        Unless ``last`` more may follow, but no chunks may be added any more.
+        """
+        self._check()
+        store = self._store
+        manifest = replace(manifest, chunks=self._needed(manifest.object))
+        try:
+            self._finish_pack()
+            sizes = store.index.sizes(manifest.chunks)
+            address, data = pack_manifest(manifest.encode())
+            erased = [*version.meta.get("erased", []), {**note, "manifest": version.manifest}]
+            version = replace(
+                version,
+                digest=manifest.digest,
+                manifest=address,
+                rows=_count(manifest.object.get("rows")),
+                columns=_count(manifest.object.get("columns")),
+                size=sum(size for _, size in sizes.values()),
+                meta={**version.meta, "erased": erased},
+            )
+            sync_folder(store.packs)
+            temporary = self._lease.temporary(store.manifests, "manifest")
+            replace_file(store.manifests / address, data, temporary)
+            if not self._lease.held():
+                raise ConflictError("the lease was taken away", hint="Try again.")
+            record = version.to_dict()
+            del record["tags"]
+            path = store.refs.path(version.name, version.version)
+            replace_file(path, encode_line(record), self._lease.temporary(path.parent, "ref"))
+        except OSError as error:
+            raise self._full(error) from error
+        if last:
+            self.abort()
+        return version
+
     def abort(self) -> None:
         """End without a version; nothing stays.  Does nothing after ``commit``."""
         if self._open:
@@ -244,9 +287,10 @@ class Transaction:
         return Version(name=name, version=number, **record)
 
     def _finish_pack(self) -> int:
-        if not self._new:
+        if not self._new or self._finished:
             return 0
         store = self._store
+        self._finished = True
         pack = f"{new_id()}.pack"
         entries = self._writer.finish(store.packs / pack)
         store.index.add_pack(pack, entries)

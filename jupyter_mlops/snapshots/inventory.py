@@ -54,7 +54,7 @@ class Inventory:
 
     def refresh(self) -> None:
         """Look again which packs there are, and read the footers of new ones."""
-        packs = {n: s for n, s in self.remote.list("packs").items() if _PACK.fullmatch(n)}
+        packs = {n: s for n, s in self.remote.files("packs").items() if _PACK.fullmatch(n)}
         new = [(name, size) for name, size in packs.items() if name not in self.packs]
         self.packs = packs
 

@@ -99,7 +99,7 @@ def push(
             if progress is not None:
                 progress(size, total)
 
-        there = remote.list("manifests")
+        there = remote.files("manifests")
 
         def send_manifest(address: str) -> None:
             data = (store.manifests / address).read_bytes()
@@ -168,8 +168,7 @@ def _parts(store: SnapshotStore, pack: list[tuple[str, Entry]]) -> Iterator[tupl
             except CorruptError as error:
                 raise CorruptError(
                     f"{error.message}: it was not pushed",
-                    hint="`jupyter mlops snapshots repair` mends it, or fetches it from where it is "
-                    "whole.",
+                    hint="`jupyter mlops snapshots repair` mends it, or fetches it again.",
                 ) from error
     finally:
         for descriptor in opened.values():

@@ -34,7 +34,7 @@ class RemoteRefs:
         """What there is of each version of a name: ``ref``, ``removed``, ``gone``."""
         if name not in self._numbers:
             found: dict[int, set[str]] = {}
-            for file in self.remote.list(f"refs/{file_name(name)}"):
+            for file in self.remote.files(f"refs/{file_name(name)}"):
                 if match := _FILE.fullmatch(file):
                     found.setdefault(int(match[1]), set()).add(match[2])
             self._numbers[name] = found
@@ -50,7 +50,7 @@ class RemoteRefs:
         """All names that have a version, sorted."""
 
         def name(home: str) -> str | None:
-            files = [f for f in self.remote.list(f"refs/{home}") if f.endswith(".ref")]
+            files = [f for f in self.remote.files(f"refs/{home}") if f.endswith(".ref")]
             for file in sorted(f for f in files if _FILE.fullmatch(f)):
                 found = self._record(f"refs/{home}/{file}").get("name")
                 if isinstance(found, str) and file_name(check_name(found)) == home:
@@ -94,7 +94,7 @@ class RemoteRefs:
         """The record of each tag of a name; one that is not sound is left out."""
         home = f"refs/{file_name(name)}/tags"
         found = {}
-        for file in self.remote.list(home):
+        for file in self.remote.files(home):
             try:
                 record = self._record(f"{home}/{file}")
                 tag, number = check_tag(record["tag"]), record["version"]

@@ -110,7 +110,7 @@ class Remote:
 
     # -- reading
 
-    def list(self, folder: str) -> dict[str, int]:
+    def files(self, folder: str) -> dict[str, int]:
         """Names and sizes (bytes) of the files directly in ``folder``; empty if it is not there."""
 
         def ask() -> dict[str, int]:
@@ -179,23 +179,18 @@ class Remote:
 
     # -- writing
 
-    def write(self, path: str, data: bytes | Path) -> None:
-        """Write a file whole or not at all: bytes, or the content of a local file."""
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file whole or not at all, in place of what may be there."""
         target = self._path(path)
         self._make_parent(target)
 
-        def send(to: str) -> None:
-            if isinstance(data, Path):
-                self.fs.put_file(str(data), to)
-            else:
-                self.fs.pipe_file(to, data)
-
         def ask() -> None:
             if self._atomic:
-                return send(target)
+                self.fs.pipe_file(target, data)
+                return
             aside = f"{target.rpartition('/')[0]}/.{uuid.uuid4().hex}.tmp"
             try:
-                send(aside)
+                self.fs.pipe_file(aside, data)
                 if self.is_folder:
                     _sync(aside)
                     os.replace(aside, target)
@@ -206,7 +201,6 @@ class Remote:
                 with contextlib.suppress(Exception):
                     self.fs.rm_file(aside)
                 raise
-            return None
 
         self._attempt(ask, f"write {path}")
 
@@ -245,15 +239,6 @@ class Remote:
             return self.read_range(path, 0, there) if 0 < there <= 4 * size + 65536 else b""
         except NotFoundError:
             return None
-
-    def replace(self, path: str, data: bytes) -> None:
-        """Write a file that may change (a tag); the last writer wins."""
-        self.write(path, data)
-
-    def remove(self, path: str) -> None:
-        """Remove a file; it is no error if it is not there."""
-        with contextlib.suppress(NotFoundError):
-            self._attempt(lambda: self.fs.rm_file(self._path(path)), f"remove {path}")
 
     # -- inside
 

@@ -314,7 +314,7 @@ def test_an_interrupted_push_goes_on(
     real = Remote.write
     count = [0]
 
-    def failing(self: Remote, path: str, data: bytes | Path) -> None:
+    def failing(self: Remote, path: str, data: bytes) -> None:
         count[0] += 1
         if count[0] == 5:
             raise ServiceError("the line is dead")
@@ -552,7 +552,7 @@ def test_secrets_are_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jupyter_mlops.snapshots.remotes._ATTEMPTS", 1)
     remote = open_remote("failing://me:geheim@host/x")
     with pytest.raises(ServiceError) as caught:
-        remote.list("packs")
+        remote.files("packs")
     assert "geheim" not in str(caught.value)
     assert "geheim" not in repr(remote)
     assert caught.value.__cause__ is None
@@ -581,11 +581,19 @@ def test_a_server_that_is_gone(monkeypatch: pytest.MonkeyPatch, mine: SnapshotSt
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-def test_a_folder_shows_no_part_of_a_file(tmp_path: Path, mine: SnapshotStore) -> None:
+def test_a_folder_shows_no_part_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     remote = open_remote(str(tmp_path / "r"))
     remote.write("packs/a.pack", b"x" * 10)
-    with pytest.raises(NotFoundError):
-        remote.write("packs/b.pack", tmp_path / "not-there")
+
+    def broken(path: str, data: bytes, **options: Any) -> None:
+        Path(path).write_bytes(data[:3])
+        raise OSError("the line is dead")
+
+    monkeypatch.setattr("jupyter_mlops.snapshots.remotes._ATTEMPTS", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(remote.fs, "pipe_file", broken)
+        with pytest.raises(ServiceError, match="the line is dead"):
+            remote.write("packs/b.pack", b"x" * 10)
     assert os.listdir(tmp_path / "r" / "packs") == ["a.pack"]
     shutil.rmtree(tmp_path / "r")
-    assert remote.list("packs") == {}
+    assert remote.files("packs") == {}

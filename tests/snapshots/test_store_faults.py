@@ -111,8 +111,10 @@ def kill_at_random(folder: Path, spawn: Spawn, kills: int, writers: int) -> None
     running = [spawn("write", folder, seed, 3600) for seed in range(writers)]
     seed = writers
     for count in range(kills):
-        time.sleep(rng.uniform(0.05, 0.3))
         victim = running.pop(rng.randrange(len(running)))
+        assert victim.stdout is not None
+        words.append(victim.stdout.readline().split())  # It is at work.
+        time.sleep(rng.uniform(0, 0.2))
         victim.kill()
         victim.wait()
         words += said(victim)
@@ -120,12 +122,11 @@ def kill_at_random(folder: Path, spawn: Spawn, kills: int, writers: int) -> None
         seed += 1
         if count % 20 == 7:
             store.gc(dry_run=False, grace=0, wait=2)
-    time.sleep(0.5)
     for process in running:
         process.kill()
         process.wait()
         words += said(process)
-    assert len(words) > kills // 4
+    assert len(words) >= kills
     settled(store, words)
     report = store.gc(dry_run=False, grace=0, wait=0)
     assert not report.held
@@ -302,14 +303,16 @@ def test_a_flipped_bit_is_found_with_the_versions_it_touches(folder: Path) -> No
         for bit in sorted(bits):
             flip(path, bit)
             report = store.verify()
-            store.index.rebuild()  # It may remember what a footer does not say any more.
-            assert store.verify() == report
+            if path.suffix == ".pack":
+                store.index.rebuild()  # It may remember what a footer does not say any more.
+                assert store.verify() == report
             assert [p.path for p in report.problems] == [path.relative_to(folder).as_posix()]
             touched = set(report.versions) - {"c@1"}
             assert touched == broken(store), (path, bit)
             assert ("c@1" in report.versions) == ("c@1" in hidden_problem(store))
             flip(path, bit)
-            store.index.rebuild()
+            if path.suffix == ".pack":
+                store.index.rebuild()
     assert store.verify().ok
     assert not broken(store)
     store.index.close()

@@ -120,10 +120,27 @@ def _plain(value: Any, depth: int = 0) -> bool:
     return kind is pandas.Timedelta
 
 
+_Pickler: Any = pickle._Pickler  # Not in the type stubs.
+
+
+class _Ordered(_Pickler):  # type: ignore[misc]
+    """A pickler that writes sets in an order that does not depend on the process."""
+
+    dispatch = dict(_Pickler.dispatch)  # noqa: RUF012 - the name that it is looked up by
+
+    def save_set(self, value: Any) -> None:
+        """Write a set as what makes it of a list."""
+        self.save_reduce(type(value), (sorted(value, key=_pickled),), obj=value)
+
+    dispatch[set] = save_set
+    dispatch[frozenset] = save_set
+
+
 def _pickled(value: Any) -> bytes:
     try:
         buffer = io.BytesIO()
-        pickler = pickle.Pickler(buffer, protocol=5)
+        maker: Any = pickle.Pickler if _has_no_set(value) else _Ordered
+        pickler = maker(buffer, protocol=5)
         pickler.fast = True  # No memo: equal values give equal bytes.
         pickler.dump(value)
         return buffer.getvalue()
@@ -135,6 +152,19 @@ def _pickled(value: Any) -> bytes:
         return pickle.dumps(value, protocol=5)
     except Exception as error:
         raise _unpicklable(value, error) from None
+
+
+def _has_no_set(value: Any, depth: int = 0) -> bool:
+    """Whether there is certainly no set in a value: it is made of what is built in, or an array."""
+    kind = type(value)
+    if kind in _EXACT:
+        return True
+    if depth < 8 and kind in (list, tuple):
+        return all(_has_no_set(item, depth + 1) for item in value)
+    if depth < 8 and kind is dict:
+        return all(_has_no_set(i, depth + 1) for pair in value.items() for i in pair)
+    numpy: Any = sys.modules.get("numpy")
+    return numpy is not None and kind is numpy.ndarray and not value.dtype.hasobject
 
 
 def _unpicklable(value: Any, error: Exception) -> Refused:

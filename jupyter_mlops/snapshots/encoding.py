@@ -17,6 +17,7 @@ from blake3 import blake3
 from ..errors import CorruptError, MlopsError, NotFoundError, Refused
 from .cells import cells_column, cells_of
 from .chunking import Read, Reader, Writer, chunks_of
+from .chunks import chunk_id
 from .digest import digest
 from .lineage import chosen
 from .numpy_columns import array_column, array_of, sparse_columns, sparse_of
@@ -53,15 +54,8 @@ def encode(value: Any, tx: Any, parent: Any = None, store: Any = None) -> tuple[
     read: Read | None = store.read if store is not None else None
     known = dict(getattr(parent, "stats", None) or {})
     encoder = _Encoder(Writer(tx, read), read, Statistics(known))
-    try:
-        tree = encoder.value(value, old, 0)
-    except MlopsError:
-        raise
-    except RecursionError:
-        raise Refused("it is nested too deep") from None
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise Refused(f"it cannot be read: {type(error).__name__}: {error}") from error
-    return {"format": 1, **tree}, encoder.statistics.result(tree)
+    tree = encoder.tree(value, old)
+    return tree, encoder.statistics.result(tree)
 
 
 def decode(
@@ -97,15 +91,27 @@ def digest_of(value: Any, tree: Node) -> str:
     """The digest that a version of ``value`` is known by.
 
     That of ``snapshots.digest`` (of a file: of its bytes); where it has none, as with pickled
-    objects, ``blake3:`` of the tree itself, whose chunks are named by their content.
+    objects, ``blake3:`` of the tree that it has as a first version, without signatures.
     """
     if tree["kind"] in ("file", "folder"):
         return files_digest(tree)
     try:
         return digest(value).id
     except Refused:
-        plain = {k: v for k, v in tree.items() if k != "key"}
-        return f"blake3:{blake3(_json(_unsigned(plain)).encode()).hexdigest()}"
+        first = _Encoder(Writer(_Nowhere()), None, Statistics(wanted=False)).tree(value, None)
+        return f"blake3:{blake3(_json(_unsigned(first)).encode()).hexdigest()}"
+
+
+class _Nowhere:
+    """A transaction that keeps nothing: chunks have their ids."""
+
+    def add(self, raw: Any, *, itemsize: int = 1, hint: str = "") -> str:
+        """The id of these bytes."""
+        return chunk_id(raw)
+
+    def find(self, raw: Any) -> None:
+        """Nothing is here."""
+        return
 
 
 class _Encoder:
@@ -113,6 +119,16 @@ class _Encoder:
         self.writer = writer
         self.read = read
         self.statistics = statistics
+
+    def tree(self, value: Any, old: Node | None) -> Node:
+        try:
+            return {"format": 1, **self.value(value, old, 0)}
+        except MlopsError:
+            raise
+        except RecursionError:
+            raise Refused("it is nested too deep") from None
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise Refused(f"it cannot be read: {type(error).__name__}: {error}") from error
 
     def value(self, value: Any, old: Node | None, depth: int) -> Node:
         if depth > _DEPTH:

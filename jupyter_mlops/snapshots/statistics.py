@@ -1,10 +1,11 @@
 """Statistics of columns, in one pass while they are stored: plain JSON in the manifest.
 
-Counts, least, greatest, mean and deviation are of all rows.  Quantiles and top values are of
-``sample`` rows at even distances (all of them where there are no more).  ``distinct`` is exact up
-to 2,048, beyond that an estimate from the 2,048 least hashes (standard error 2.2%; Bar-Yossef
-et al., "Counting distinct elements in a data stream", 2002).  A column whose chunks are the parent's keeps
-the parent's statistics.
+Counts, least, greatest, mean and deviation are of all rows.  Quantiles are of ``sample`` rows at
+even distances (all of them where there are no more), top values of ``top_of`` rows: all where there
+are few distinct values, else the sample.  ``distinct`` is exact up to 2,048, beyond that an
+estimate from the 2,048 least hashes (standard error 2.2%; Bar-Yossef et al., "Counting distinct
+elements in a data stream", 2002).  A column whose chunks are the parent's keeps the parent's
+statistics.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import Any
 
 from blake3 import blake3
 
+from .chunking import _binary
 from .streams import Column, Fixed, Text
 
 __all__ = ["Statistics"]
 
-_SAMPLE = 65_536
+_SAMPLE = 16_384
+_HEAD = 65_536
 _LEAST = 2048
 _TOP = 10
 _TEXT = 100  # Characters of a value that are shown.
@@ -30,13 +33,16 @@ _BLOCK = 1 << 20
 class Statistics:
     """Collects the statistics of one version."""
 
-    def __init__(self, parent: dict[str, Any] | None = None) -> None:
+    def __init__(self, parent: dict[str, Any] | None = None, *, wanted: bool = True) -> None:
+        self._wanted = wanted
         columns = (parent or {}).get("columns", [])
         self._known = {c["key"]: c for c in columns if "key" in c}
         self._columns: list[dict[str, Any]] = []
 
     def add(self, name: str, column: Column, node: dict[str, Any]) -> None:
         """Describe a column; ``node`` is how it was stored."""
+        if not self._wanted:
+            return
         key = _key(node)
         known = self._known.get(key)
         if known is not None:
@@ -112,14 +118,19 @@ def _numbers(values: Any, missing: Any) -> dict[str, Any]:
         missing = absent
     count = 0 if missing is None else int(missing.sum())
     present = values if not count else values[~missing]
-    found: dict[str, Any] = {"missing": count, "distinct": _distinct(_hashes(present))}
+    found: dict[str, Any] = {"missing": count}
     if not len(present):
-        return found
+        return found | {"distinct": {"count": 0, "exact": True}}
+    few = _counted(present)
+    if few is None:
+        found["distinct"] = _distinct(_hashes(present))
+    else:
+        found["distinct"] = {"count": len(few[0]), "exact": True}
     sample = present[:: max(1, -(-len(present) // _SAMPLE))]
     found["sample"] = len(sample)
+    ordered = numpy.sort(sample)
     if values.dtype.kind != "c":
         found |= {"min": _json(present.min()), "max": _json(present.max())}
-        ordered = numpy.sort(sample)
         places = [min(len(ordered) - 1, int(q * (len(ordered) - 1) + 0.5)) for q in _QUANTILES]
         found["quantiles"] = {
             str(q): _json(ordered[p]) for q, p in zip(_QUANTILES, places, strict=True)
@@ -130,39 +141,82 @@ def _numbers(values: Any, missing: Any) -> dict[str, Any]:
             found["std"] = _json(numpy.std(present, dtype="f8"))
     elif values.dtype.kind == "b":
         found["mean"] = float(present.mean())
-    kinds, counts = numpy.unique(sample, return_counts=True)
-    found["top"] = [
-        [_json(kinds[n]), int(counts[n])] for n in numpy.argsort(-counts, kind="stable")[:_TOP]
-    ]
+    if few is None:
+        starts = numpy.flatnonzero(numpy.append(True, ordered[1:] != ordered[:-1]))
+        kinds, counts = ordered[starts], numpy.diff(starts, append=len(ordered))
+    else:
+        kinds, counts = few
+    best = numpy.argsort(-counts, kind="stable")[:_TOP]
+    found["top"] = [[_json(kinds[n]), int(counts[n])] for n in best]
+    found["top_of"] = len(sample) if few is None else len(present)
     return found
 
 
 def _texts(stream: Text, missing: Any, *, plain: bool) -> dict[str, Any]:
     import numpy
 
-    lengths = stream.offsets[1:] - stream.offsets[:-1]
     count = 0 if missing is None else int(missing.sum())
-    here = numpy.arange(len(stream)) if not count else numpy.flatnonzero(~missing)
     found: dict[str, Any] = {"missing": count}
-    if not len(here):
+    here = len(stream) - count
+    if not here:
         return found | {"distinct": {"count": 0, "exact": True}}
-    hashes = _text_hashes(stream)
-    found["distinct"] = _distinct(hashes if not count else hashes[here])
+    part = stream if not count else stream.take(numpy.flatnonzero(~missing))
+    few = _counted_texts(part)
+    if few is None:
+        found["distinct"] = _distinct(_text_hashes(part))
+    else:
+        found["distinct"] = {"count": len(few[0]), "exact": True}
     if not plain:
         return found
-    sizes = lengths if not count else lengths[here]
+    sizes = part.offsets[1:] - part.offsets[:-1]
     found["lengths"] = {
         "unit": "bytes",
         "min": int(sizes.min()),
         "max": int(sizes.max()),
         "mean": round(float(sizes.mean()), 3),
     }
-    rows = here[:: max(1, -(-len(here) // _SAMPLE))]
-    _kinds, first, counts = numpy.unique(hashes[rows], return_index=True, return_counts=True)
+    if few is None:
+        rows = numpy.arange(0, here, max(1, -(-here // _SAMPLE)))
+        few = _values_and_counts(_binary(part.take(rows)))
+        found["top_of"] = len(rows)
+    else:
+        found["top_of"] = here
+    words, counts = few
     best = numpy.argsort(-counts, kind="stable")[:_TOP]
-    found["sample"] = len(rows)
-    found["top"] = [[_text_at(stream, int(rows[first[n]])), int(counts[n])] for n in best]
+    found["top"] = [[_shown(words[int(n)].as_py()), int(counts[n])] for n in best]
     return found
+
+
+def _counted(values: Any) -> Any:
+    """``(distinct values, counts)`` of all rows; ``None`` where the head has many."""
+    width = values.dtype.itemsize
+    if width not in (1, 2, 4, 8):
+        return None
+    import numpy
+    import pyarrow
+
+    if values.dtype.kind == "f":
+        values = values + values.dtype.type(0)  # -0.0 is 0.0.
+    words = pyarrow.array(numpy.ascontiguousarray(values).view(f"u{width}"))
+    if len(words.slice(0, _HEAD).unique()) > _LEAST:
+        return None
+    kinds, counts = _values_and_counts(words)
+    if len(kinds) > _LEAST:
+        return None
+    return kinds.to_numpy().view(values.dtype), counts
+
+
+def _counted_texts(part: Text) -> Any:
+    array = _binary(part)
+    if len(array.slice(0, _HEAD).unique()) > _LEAST:
+        return None
+    few = _values_and_counts(array)
+    return few if len(few[0]) <= _LEAST else None
+
+
+def _values_and_counts(array: Any) -> tuple[Any, Any]:
+    counted = array.value_counts()
+    return counted.field(0), counted.field(1).to_numpy()
 
 
 def _distinct(hashes: Any) -> dict[str, Any]:
@@ -170,15 +224,14 @@ def _distinct(hashes: Any) -> dict[str, Any]:
     import numpy
 
     least = numpy.zeros(0, "u8")
-    for start in range(0, len(hashes), _BLOCK):
-        part = hashes[start : start + _BLOCK]
-        if len(least) == _LEAST + 1:
+    for start in range(0, len(hashes), _HEAD):
+        part = hashes[start : start + _HEAD]
+        if len(least) > _LEAST:
             part = part[part < least[-1]]
-        elif len(part) > 65_536:  # Most of a long column is above what its head leaves.
-            head = numpy.unique(part[:65_536])
-            if len(head) > _LEAST:
-                part = part[part <= head[_LEAST]]
-        least = numpy.unique(numpy.concatenate([least, part]))[: _LEAST + 1]
+            if not len(part):
+                continue
+        part = numpy.sort(numpy.concatenate([least, part]))
+        least = part[numpy.append(True, part[1:] != part[:-1])][: _LEAST + 1]
     if len(least) <= _LEAST:
         return {"count": len(least), "exact": True}
     estimate = round((_LEAST - 1) / (float(least[_LEAST - 1]) / 2.0**64))
@@ -248,13 +301,15 @@ def _mixed(words: Any) -> Any:
     """The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every bit depends on every bit."""
     import numpy
 
-    words = words + numpy.uint64(0x9E3779B97F4A7C15)
-    words ^= words >> numpy.uint64(30)
-    words *= numpy.uint64(0xBF58476D1CE4E5B9)
-    words ^= words >> numpy.uint64(27)
-    words *= numpy.uint64(0x94D049BB133111EB)
-    words ^= words >> numpy.uint64(31)
-    return words
+    found = words + numpy.uint64(0x9E3779B97F4A7C15)
+    for start in range(0, len(found), 32_768):  # A block that stays in the cache.
+        part = found[start : start + 32_768]
+        part ^= part >> numpy.uint64(30)
+        part *= numpy.uint64(0xBF58476D1CE4E5B9)
+        part ^= part >> numpy.uint64(27)
+        part *= numpy.uint64(0x94D049BB133111EB)
+        part ^= part >> numpy.uint64(31)
+    return found
 
 
 def _typed(stream: Fixed, meta: dict[str, Any]) -> Any:
@@ -293,9 +348,8 @@ def _only_text(letters: Any) -> bool:
     return bool(numpy.isin(letters.values, numpy.frombuffer(b"s0NZ", "u1")).all())
 
 
-def _text_at(stream: Text, row: int) -> str:
-    data = stream.data[int(stream.offsets[row]) : int(stream.offsets[row + 1])]
-    return bytes(data[: 4 * _TEXT]).decode("utf-8", "replace")[:_TEXT]
+def _shown(data: bytes) -> str:
+    return data[: 4 * _TEXT].decode("utf-8", "replace")[:_TEXT]
 
 
 def _json(value: Any) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ Node = dict[str, Any]
 _SMALL = 64 * 1024
 _BATCH = 1024 * 1024
 _AVERAGE = 1024 * 1024
+_FRESH = 50_000_000  # Nanoseconds.
 _WINDOW = 16 * 1024 * 1024
 _FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC if hasattr(os, "O_NOFOLLOW") else 0
 
@@ -48,6 +50,9 @@ def encode_path(path: Path, writer: Any, old: Node | None) -> Node:
         raise Refused(f"{path} is not a file or a folder")
     entries = list(_walk(packer, os.fsencode(path), []))
     packer.finish()
+    before = (old or {}).get("entries")
+    if before is not None and list(map(_unstamped, before)) == list(map(_unstamped, entries)):
+        entries = before  # Touched, or restored elsewhere: it is the same version.
     return {"kind": "folder", "entries": entries}
 
 
@@ -138,8 +143,12 @@ class StoredFiles:
             elif kind == "file":
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
                 with os.fdopen(os.open(name, flags, 0o600, dir_fd=parent), "wb") as file:
-                    for piece in self._pieces(entry):
-                        file.write(piece)
+                    try:
+                        for piece in self._pieces(entry):
+                            file.write(piece)
+                    except BaseException:
+                        os.unlink(name, dir_fd=parent)
+                        raise
                     os.fchmod(file.fileno(), entry["mode"] & 0o777)
             else:
                 raise CorruptError(f"an entry of type {kind!r} is not known")
@@ -194,7 +203,11 @@ class _Packer:
         if [after.st_size, after.st_mtime_ns, after.st_ino] != stamp or found[0] != after.st_size:
             raise Refused(f"{os.fsdecode(path)} changed while it was read", hint="Try again.")
         size, digest, pieces = found
-        return {**node, "size": size, "digest": digest, "stamp": stamp, "pieces": pieces}
+        found_node = {**node, "size": size, "digest": digest, "pieces": pieces}
+        # A clock that ticks seldom gives a file that is written again at once the same time.
+        if time.time_ns() - after.st_mtime_ns > _FRESH:
+            found_node["stamp"] = stamp
+        return found_node
 
     def finish(self) -> None:
         """Store the small files that wait."""
@@ -303,6 +316,10 @@ def _parts(entry: Node) -> list[bytes]:
 
 def _name(entry: Node) -> bytes:
     return b"/".join(_bytes(part) for part in entry["path"])
+
+
+def _unstamped(entry: Node) -> Node:
+    return {key: value for key, value in entry.items() if key != "stamp"}
 
 
 def _plain(entry: Node) -> bool:

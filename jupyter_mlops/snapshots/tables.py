@@ -164,6 +164,8 @@ def encode_columns(
         node["lineage"] = lineage.store(writer)
     elif old is None or old["length"] != source.length:
         key, cuts = _key(source, key)
+    elif key is not None and "lineage" not in old:  # A column that is new is cut as the others.
+        cuts = next((n["rows"] for n in old["columns"] if n["name"] == key["column"]), None)
     if key is not None:
         node["key"] = key
     index = source.index()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .arrow_columns import arrow_of
@@ -14,15 +15,40 @@ from .encoding import decode
 from .lineage import logical_column, logical_index
 from .pandas_columns import pandas_of
 
-__all__ = ["Stored", "is_table"]
+__all__ = ["RecentChunks", "Stored", "is_table"]
 
 _LIBRARIES = ("pandas", "polars", "pyarrow")
 _Pieces = list[tuple[int, int, Any]]
+_RECENT = 128 * 1000 * 1000  # Bytes.
 
 
 def is_table(tree: Mapping[str, Any]) -> bool:
     """Whether a tree is that of a frame, a series or a table."""
     return tree.get("library") in _LIBRARIES and tree.get("kind") != "index" and "columns" in tree
+
+
+class RecentChunks:
+    """The chunks that were read last: two versions are made of the same ones, largely."""
+
+    def __init__(self) -> None:
+        self._chunks: OrderedDict[str, memoryview] = OrderedDict()
+        self._size = 0
+
+    def reading(self, read: Read) -> Read:
+        """The same as ``read``, without reading a chunk again that is still here."""
+
+        def remembered(ids: Sequence[str]) -> list[memoryview]:
+            new = [id for id in dict.fromkeys(ids) if id not in self._chunks]
+            found = dict(zip(new, read(new), strict=True)) if new else {}
+            result = [found[id] if id in found else self._chunks[id] for id in ids]
+            for id, chunk in found.items():
+                self._chunks[id] = chunk
+                self._size += chunk.nbytes
+            while self._size > _RECENT and len(self._chunks) > 1:
+                self._size -= self._chunks.popitem(last=False)[1].nbytes
+            return result
+
+        return remembered
 
 
 class Stored:

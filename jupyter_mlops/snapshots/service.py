@@ -16,7 +16,8 @@ from ..errors import ConflictError, CorruptError, NotFoundError, ProjectError, U
 from ..journal.redaction import redact_text
 from ..project import Project
 from .addresses import parse_rows, parse_spec
-from .diff_stored import Stored, is_table
+from .chunking import Read
+from .diff_stored import RecentChunks, Stored, is_table
 from .diffing import Diff, Tree, diff_values
 from .encoding import decode, digest_of, encode
 from .manifests import Manifest
@@ -183,7 +184,10 @@ def diff(project: Project, a: Any, b: Any, *, key: Sequence[str] = (), trust: bo
 
     Raises what ``restore`` raises, and ``UsageError`` for a key that does not fit.
     """
-    first, second = _side(project, a, trust, "A"), _side(project, b, trust, "B")
+    recent = RecentChunks()
+    first, second = (
+        _side(project, side, trust, name, recent) for side, name in ((a, "A"), (b, "B"))
+    )
     names = first.name, second.name
     key = [key] if isinstance(key, str) else list(key)
     if first.digest is not None and first.digest == second.digest and not key:
@@ -227,7 +231,7 @@ class _Side:
         return self.digest
 
 
-def _side(project: Project, value: Any, trust: bool, name: str) -> _Side:
+def _side(project: Project, value: Any, trust: bool, name: str, recent: RecentChunks) -> _Side:
     if not isinstance(value, str):
         return _Side(name, value, live=not isinstance(value, Path))
     store = existing_store(project)
@@ -235,14 +239,15 @@ def _side(project: Project, value: Any, trust: bool, name: str) -> _Side:
     manifest = store.manifest(version.manifest)
     tree = manifest.object
     kind = "frame" if is_table(tree) else tree["kind"]
-    return _Side(version.spec, _stored(store, manifest, trust), kind, version.digest)
+    read = recent.reading(store.read)
+    return _Side(version.spec, _stored(manifest, read, trust), kind, version.digest)
 
 
-def _stored(store: SnapshotStore, manifest: Manifest, trust: bool) -> Any:
+def _stored(manifest: Manifest, read: Read, trust: bool) -> Any:
     tree = manifest.object
     if is_table(tree):
-        return Stored(tree, store.read, manifest.stats, trust=trust)
-    value = decode(tree, store.read, trust=trust)
+        return Stored(tree, read, manifest.stats, trust=trust)
+    value = decode(tree, read, trust=trust)
     if tree["kind"] in ("file", "folder"):
         return _files(tree, value)
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jupyter_mlops.errors import UsageError
+from jupyter_mlops.project import open_project
+from jupyter_mlops.snapshots import digest
 from jupyter_mlops.snapshots.diff_sides import live_table
 from jupyter_mlops.snapshots.diffing import Diff, diff_values
+from jupyter_mlops.snapshots.service import diff as diff_stored
+from jupyter_mlops.snapshots.service import take
 
 _NUMBERS = st.one_of(st.integers(0, 3), st.integers(-(2**62), 2**62))
 _FLOATS = st.one_of(st.sampled_from([0.0, -0.0, 1.5, float("nan")]), st.floats())
@@ -140,11 +145,26 @@ def test_applying_the_diff_to_one_gives_the_other(pair: tuple[pd.DataFrame, pd.D
     assert diff.text()
 
 
+@settings(max_examples=30)
+@given(two_frames(), st.booleans())
+def test_stored_versions_are_compared_as_values_are(
+    pair: tuple[pd.DataFrame, pd.DataFrame], live: bool
+) -> None:
+    a, b = pair
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "pyproject.toml").touch()
+        project = open_project(folder)
+        take(project, a, "n")
+        newest = take(project, b, "n")
+        found = diff_stored(project, "n@1", b if live else newest.spec)
+        assert found.equal == (digest(a).id == digest(b).id)
+        if found.frame is not None:
+            assert apply(found, a) == as_lists(b)
+
+
 @settings(max_examples=60)
 @given(two_frames())
 def test_equal_means_the_same_digest(pair: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    from jupyter_mlops.snapshots import digest
-
     a, b = pair
     assert diff_values(a, a.copy()).equal
     if digest(a).id == digest(b).id:

@@ -46,6 +46,8 @@ _NETWORK = frozenset(
     )
 )
 
+_left_to_parents: list[sqlite3.Connection] = []
+
 
 class Index:
     """Chunks by id and by key.  Thread-safe; a forked child opens its own."""
@@ -166,9 +168,7 @@ class Index:
     def close(self) -> None:
         """Close the database; the next use opens it again."""
         with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
-                self._connection.close()
-            self._connection = None
+            self._drop()
 
     def unlock(self) -> None:
         """In a forked child: nobody holds the lock, and the connection is the parent's."""
@@ -197,8 +197,8 @@ class Index:
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None and self._pid == os.getpid():
             return self._connection
+        self._drop()
         self._pid = os.getpid()
-        self._connection = None
         self._memo.clear()
         connection = self._connect()
         try:
@@ -242,11 +242,18 @@ class Index:
             raise
         return connection
 
-    def _discard(self, *, keep: bool = False) -> None:
-        if self._connection is not None and self._pid == os.getpid():
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
+    def _drop(self) -> None:
+        if self._connection is not None:
+            if self._pid == os.getpid():
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.close()
+            else:
+                # Closed here it would take the write-ahead log away from under the parent.
+                _left_to_parents.append(self._connection)
         self._connection = None
+
+    def _discard(self, *, keep: bool = False) -> None:
+        self._drop()
         self._memo.clear()
         self.damaged.clear()
         if not keep:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc as memory
 import os
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -462,6 +464,34 @@ def test_the_index_is_only_a_cache(store: SnapshotStore, damage: str) -> None:
     assert content(fresh, "a@1") == [noise(1), noise(2)]
     assert put(fresh, "b", noise(1), noise(3)).added < 2000
     fresh.index.close()
+
+
+def test_a_forked_child_uses_an_index_of_its_own(store: SnapshotStore) -> None:
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from tests.snapshots.store_child import check, commit\n"
+        "from jupyter_mlops.snapshots.store import SnapshotStore\n"
+        "store = SnapshotStore(Path(sys.argv[1]))\n"
+        "commit(store, 'a', [1, 2])\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    commit(store, 'b', [2, 3])\n"
+        "    store.index.close()\n"
+        "    os._exit(0)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "commit(store, 'c', [3, 4])\n"
+        "check(store)\n"
+        "print(*store.names())\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, store.folder],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout == "a b c\n", result.stderr
+    assert store.verify().ok
 
 
 def test_a_lying_index_is_found_out(store: SnapshotStore) -> None:

@@ -35,6 +35,7 @@ __all__ = ["Progress", "Pulled", "chunks_for", "clone", "fetch_chunks", "pull"]
 Progress = Callable[[int, int], None]
 
 _BATCH = 32 * 1024 * 1024
+_TOGETHER = 16  # Versions whose manifests are in memory at once.
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,15 @@ def pull(
     chunks = size = new = 0
     try:
         with store.lease("writer") as lease:
-            for theirs, ours in wanted:
-                manifest, data = _manifest(store, remote, theirs)
-                missing = _missing(store, chunks_for(manifest, columns))
+            for start in range(0, len(wanted), _TOGETHER):
+                group = wanted[start : start + _TOGETHER]
+                files: dict[str, bytes] = {}
+                ids: dict[ChunkId, None] = {}
+                read = in_parallel(lambda pair: _manifest(store, remote, pair[0]), group, threads)
+                for manifest, address, data in read:
+                    files[address] = data
+                    ids.update(dict.fromkeys(chunks_for(manifest, columns)))
+                missing = _missing(store, list(ids))
                 if missing:
                     if inventory is None:
                         inventory = Inventory(remote, store.folder / "remotes", threads=threads)
@@ -100,7 +107,7 @@ def pull(
                     )
                     chunks += count
                     size += length
-                new += _publish(store, ours, data, lease)
+                new += sum(_publish(store, ours, files[ours.manifest], lease) for _, ours in group)
             kept = _pull_tags(store, refs, wanted, lease)
     except MlopsError:
         raise
@@ -214,7 +221,7 @@ def fetch_chunks(
     return count, done
 
 
-def _manifest(store: SnapshotStore, remote: Remote, theirs: Version) -> tuple[Manifest, bytes]:
+def _manifest(store: SnapshotStore, remote: Remote, theirs: Version) -> tuple[Manifest, str, bytes]:
     path = store.manifests / theirs.manifest
     try:
         manifest, data = store.manifest(theirs.manifest), path.read_bytes()
@@ -225,7 +232,7 @@ def _manifest(store: SnapshotStore, remote: Remote, theirs: Version) -> tuple[Ma
             f"{theirs.spec} on {remote.public} says it is {theirs.digest[:20]}, and its manifest "
             f"{manifest.digest[:20]}"
         )
-    return manifest, data
+    return manifest, theirs.manifest, data
 
 
 def _missing(store: SnapshotStore, ids: Sequence[ChunkId]) -> list[ChunkId]:

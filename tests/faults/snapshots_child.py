@@ -106,7 +106,7 @@ def kills(root: Path, count: int, seed: int) -> None:
 
     children = [start() for _ in range(4)]
     for _ in range(count):
-        time.sleep(generator.uniform(0, 0.06))
+        time.sleep(generator.uniform(0, 0.15))
         place = generator.randrange(4)
         os.kill(children[place], signal.SIGKILL)
         os.waitpid(children[place], 0)
@@ -115,6 +115,7 @@ def kills(root: Path, count: int, seed: int) -> None:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     done = lines(acks)
+    assert done, "nothing was committed between the kills"
     begun = time.monotonic()
     after = check(root, done)
     # No stuck lock: a commit goes through at once, and gc takes only what the dead left.
@@ -123,7 +124,8 @@ def kills(root: Path, count: int, seed: int) -> None:
     assert time.monotonic() - waited < 5
     after.gc(dry_run=False, grace=0)
     check(root, done)
-    left = [p.name for p in root.rglob("*.tmp")]
+    # The key of a store in its first moment may be somebody else's: it goes after an hour.
+    left = [p.name for p in root.rglob("*.tmp") if not p.name.startswith(".secret.")]
     assert left == [], left
     print(f"{count} kills, {len(done)} versions, {time.monotonic() - begun:.1f} s to check")
 

@@ -14,12 +14,12 @@ A column in a manifest is ``{**meta, "length", "rows": [rows of each chunk], "st
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from blake3 import blake3
 
-from ..errors import CorruptError, UntrustedError
+from ..errors import CorruptError, NotFoundError, UntrustedError
 from ..journal import signing
 from .cuts import bounds, even_cuts, fixed_cuts, text_cuts
 from .streams import Column, Fixed, Text, take_text
@@ -95,7 +95,7 @@ class Writer:
                 continue
             if known:
                 entry = known.get(blake3(raw).hexdigest())
-                if entry is not None:
+                if entry is not None and self.here(_ids(entry)):
                     chunks.append(entry)
                     continue
             entry = None
@@ -103,6 +103,10 @@ class Writer:
                 entry = self._patch(raw, old["chunks"][number], width)
             chunks.append(entry or self._tx.add(raw, itemsize=width, hint=self._hint("fixed")))
         return chunks
+
+    def here(self, ids: Iterable[str]) -> bool:
+        """Whether chunks of the parent's can be referred to: after a partial pull some are not."""
+        return all(self._tx.has(id) for id in ids)
 
     def _hint(self, stream: str) -> str:
         return f"{self._number}/{stream}"
@@ -115,7 +119,10 @@ class Writer:
         base = entry if isinstance(entry, str) else entry["base"]
         if self._tx.find(raw) is not None:
             return None
-        before = numpy.frombuffer(self._read([base])[0], f"u{width}")
+        try:
+            before = numpy.frombuffer(self._read([base])[0], f"u{width}")
+        except (NotFoundError, CorruptError):  # Pulled in part, or damaged: it is not needed.
+            return None
         now = raw.view(f"u{width}")
         if len(before) != len(now):
             return None
@@ -139,6 +146,8 @@ class Writer:
             entry = None
             if known:
                 entry = known.get(_whole(lengths, data))
+                if entry is not None and not self.here(_ids(entry)):
+                    entry = None
             if entry is None and distinct and count > 256 and len(data):
                 entry = self._dictionary(stream.slice(start, start + count), lengths, data)
                 distinct = entry is not None

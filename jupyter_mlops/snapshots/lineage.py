@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import CorruptError
-from .chunking import Read, Reader, Writer
+from ..errors import CorruptError, NotFoundError
+from .chunking import Read, Reader, Writer, chunks_of
 from .pandas_columns import index_of
 from .streams import Column, Fixed, fingerprint
 
@@ -48,12 +48,15 @@ class Lineage:
         if source.length < base * _LEAST_SHARE:
             return None
         reader = Reader(read, trust=True)
-        for guess in (_by_index, _by_key):
-            numbers = guess(source, old, reader)
-            if numbers is not None and _agrees(source, old, reader, numbers):
-                return cls(old, read, numbers)
-        if "lineage" in old and source.length == old["length"]:
-            return cls(old, read, None)  # The same rows as before: columns may have changed.
+        try:
+            for guess in (_by_index, _by_key):
+                numbers = guess(source, old, reader)
+                if numbers is not None and _agrees(source, old, reader, numbers):
+                    return cls(old, read, numbers)
+            if "lineage" in old and source.length == old["length"]:
+                return cls(old, read, None)  # The same rows as before: columns may have changed.
+        except (NotFoundError, CorruptError):  # Pulled in part, or damaged: it is not needed.
+            pass
         return None
 
     def store(self, writer: Writer) -> Node:
@@ -69,7 +72,7 @@ class Lineage:
         column = Column({"kind": "numbers", "steps": rising}, len(numbers), {"values": stored})
         return {"length": length, "numbers": writer.column(column)}
 
-    def column(self, column: Column, before: Node | None) -> Node | None:
+    def column(self, column: Column, before: Node | None, writer: Writer) -> Node | None:
         """The node of a column that is the parent's rows; ``None`` if it is not."""
         if (
             before is None
@@ -83,8 +86,12 @@ class Lineage:
             return None
         node = {k: v for k, v in before.items() if k != "name"}
         if self._same:
-            return node if before["whole"] == fingerprint(column) else None
-        found = self._reader.column(before)
+            known = before["whole"] == fingerprint(column) and writer.here(chunks_of(node))
+            return node if known else None
+        try:
+            found = self._reader.column(before)
+        except (NotFoundError, CorruptError):
+            return None
         if not _whole(found) or not _tidy(found.take(self._base)).same(column):
             return None
         return node | {"taken": True, "whole": fingerprint(column)}
@@ -199,12 +206,12 @@ def _by_key(source: Any, old: Node, reader: Reader) -> Any:
         if len(numpy.unique(head)) < len(head) * 0.9:
             continue
         node = old["columns"][names.index(name)]
-        stream = logical_column(old, node, reader, 0, old["length"]).streams.get("values")
-        if not isinstance(stream, Fixed) or stream.values.dtype.itemsize != 8:
+        first = _words_of(old, node, reader, _LEAST_ROWS)
+        if first is None:
             continue
-        before, now = stream.values.view("u8"), words.view("u8")
-        if len(before) == len(now) and numpy.array_equal(before[:_LEAST_ROWS], head):
+        if len(words) == old["length"] and numpy.array_equal(first, head):
             return None  # The same rows in the same order, as far as one can tell at once.
+        before, now = _words_of(old, node, reader, old["length"]), words.view("u8")
         order = numpy.argsort(before, kind="stable")
         ranked = before[order]
         if (ranked[1:] == ranked[:-1]).any():
@@ -229,11 +236,11 @@ def _agrees(source: Any, old: Node, reader: Reader, numbers: Any) -> bool:
         if words is None:
             continue
         node = old["columns"][names.index(name)]
-        stream = logical_column(old, node, reader, 0, old["length"]).streams.get("values")
-        if not isinstance(stream, Fixed) or stream.values.dtype.itemsize != 8:
+        before = _words_of(old, node, reader, old["length"])
+        if before is None:
             continue
         looked += 1
-        if (stream.values.view("u8")[numbers] == words.view("u8")).all():
+        if (before[numbers] == words.view("u8")).all():
             return True
         if looked == 3:
             return False
@@ -251,6 +258,14 @@ def _tidy(column: Column) -> Column:
     for below in column.aligned.values():
         _tidy(below)
     return column
+
+
+def _words_of(old: Node, node: Node, reader: Reader, rows: int) -> Any:
+    """The first values of a column as words of 64 bits; ``None`` if they are not that."""
+    stream = logical_column(old, node, reader, 0, rows).streams.get("values")
+    if not isinstance(stream, Fixed) or stream.values.dtype.itemsize != 8:
+        return None
+    return stream.values.view("u8")
 
 
 def _whole(column: Column) -> bool:

@@ -180,7 +180,7 @@ def encode_columns(
         seen[name] = number = seen.get(name, 0) + 1
         before = olds.get((name, number))
         column = source.column(position)
-        stored = lineage.column(column, before) if lineage is not None else None
+        stored = lineage.column(column, before, writer) if lineage is not None else None
         if stored is None and before is not None and before.get("taken"):
             before = None
         if stored is None:

@@ -150,6 +150,26 @@ def test_lineage_of_frames_without_an_index(library: str) -> None:
     assert back(second, store, rows=slice(10, 20)).equals(after[10:20])
 
 
+def test_a_parent_of_which_chunks_are_missing_is_no_obstacle() -> None:
+    frame = frame_of(50_000)
+    store = MemoryStore()
+    manifest, _ = put(frame, store)
+    for edit in (cells_of_50k, lambda f: f[f["y"] > 0], lambda f: f):
+        empty = MemoryStore()  # As after a pull of nothing but the manifest.
+        second, _ = put(edit(frame), empty, manifest)
+        strict(edit(frame), back(second, empty))
+    filtered, _ = put(frame[frame["y"] > 0], store, manifest)
+    empty = MemoryStore()
+    third, _ = put(frame[frame["y"] > 0], empty, filtered)
+    strict(frame[frame["y"] > 0], back(third, empty))
+
+
+def cells_of_50k(frame: pd.DataFrame) -> pd.DataFrame:
+    x = frame["x"].to_numpy().copy()
+    x[::1000] += 1
+    return frame.assign(x=x)
+
+
 def test_a_guess_that_is_wrong_does_no_harm() -> None:
     frame = frame_of(20_000)
     store = MemoryStore()

@@ -64,7 +64,9 @@ class FrameDiff:
     @property
     def index(self) -> tuple[str, str] | None:
         """Both indexes in words, where they are of another make."""
-        return None if self.a.index == self.b.index else (self.a.index, self.b.index)
+        # Arrow and Polars have no index, which is the same as one that counts the rows.
+        a, b = (table.index or "counts rows" for table in (self.a, self.b))
+        return None if a == b else (a, b)
 
     @cached_property
     def changed_rows(self) -> Any:

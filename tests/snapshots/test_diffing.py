@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jupyter_mlops.errors import UsageError
-from jupyter_mlops.project import open_project
+from jupyter_mlops.project import Project, open_project
 from jupyter_mlops.snapshots import digest
 from jupyter_mlops.snapshots.diff_sides import live_table
 from jupyter_mlops.snapshots.diffing import Diff, diff_values
@@ -289,6 +290,44 @@ def test_libraries_are_compared_with_one_another() -> None:
     series = pd.Series([1, 2, 3], name="v")
     (row,) = diff_values(series, series.replace(2, 9)).rows()
     assert row.cells == {"v": (2, 9)}
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(pd.interval_range(0, 6)),
+        pd.Series(pd.period_range("2020", periods=6, freq="M")),
+        pd.Series(pd.arrays.SparseArray([0, 0, 1.5, 0, np.nan, 0])),
+        pd.Series(pd.date_range("2020", periods=6, tz="Europe/Zurich")),
+        pd.Series(pd.to_timedelta(range(6), unit="s")),
+        pd.Series(np.arange(6) * 1j),
+        pd.Series([b"a", None, b"c", b"", b"e", b"f"]),
+        pd.Series([[1], None, [2, 3], [], [4], ["x"]]),
+        pd.Series([{"a": 1}, {}, None, {"b": [1]}, {"a": 2}, {"c": np.arange(2)}]),
+        pd.Series([1, "a", None, 2.5, True, pd.NA]),
+        pd.Series(["\ud800", "a", "b", None, "c", "d"], dtype=object),
+        pd.Series([True, None, False, True, None, True], dtype="boolean"),
+        pd.Series(["a", None, "c", "d", "e", "f"], dtype=pd.StringDtype("python")),
+        pd.Series([[1], None, [2, 3], [], [4], [5]], dtype=pd.ArrowDtype(pa.list_(pa.int64()))),
+        pd.Series([Decimal("1.1")] * 5 + [None], dtype=pd.ArrowDtype(pa.decimal128(10, 2))),
+        pd.Series(pd.Categorical(["a", "b", None, "a", "b", "a"], ["b", "a"], ordered=True)),
+        pd.Series(pd.Categorical(pd.date_range("2020", periods=6))),
+    ],
+    ids=lambda column: str(column.dtype),
+)
+def test_any_column_is_compared_live_and_stored(column: pd.Series[Any], project: Project) -> None:
+    a = pd.DataFrame({"k": column, "i": range(6)})
+    b = a.iloc[[1, 0, 2, 3, 5]].reset_index(drop=True)
+    assert diff_values(a, a.copy()).equal
+    found = diff_values(a, b)
+    assert not found.equal
+    take(project, a, "n")
+    take(project, b, "n")
+    stored = diff_stored(project, "n@1", "n@2")
+    assert stored.counts == found.counts
+    assert stored.statistics == found.statistics
+    assert diff_stored(project, "n@2", b).equal
+    assert stored.to_dict()["rows"] == found.to_dict()["rows"]
 
 
 def test_arrays_are_compared_cell_by_cell() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from ..errors import CorruptError, MlopsError, NotFoundError, Refused
+from ..errors import CorruptError, MlopsError, NotFoundError, Refused, UsageError
 from .cells import cells_column, cells_of
 from .chunking import Read, Reader, Writer, chunks_of
 from .chunks import chunk_id
@@ -69,7 +69,8 @@ def decode(
     """Return the value of a tree; with ``columns`` or ``rows`` the part that was asked for.
 
     Only the chunks that the part needs are read.  A file or a folder comes as ``StoredFiles``, with
-    ``restore(folder)``.  Raises ``NotFoundError`` for an unknown column, ``UntrustedError`` for
+    ``restore(folder)``.  Raises ``NotFoundError`` for an unknown column, ``UsageError`` for rows of
+    what has none, ``UntrustedError`` for
     pickled objects of somebody else's (see ``trust``), ``CorruptError`` for a tree that does not
     fit its chunks.
     """
@@ -263,6 +264,8 @@ class _Decoder:
             found = {n: self.reader.column(c) for n, c in tree["parts"].items()}
             matrix = sparse_of(tree, found)
             return matrix if rows is None else matrix.tocsr()[_slice(rows)]
+        if rows is not None and kind not in ("list", "tuple"):
+            raise UsageError(f"there are no rows in a snapshot of kind {kind}")
         value = self._object(tree, depth)
         return value if rows is None else value[_slice(rows)]
 

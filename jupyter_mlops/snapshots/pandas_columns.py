@@ -252,7 +252,8 @@ def _strings_of(pandas: Any, column: Column) -> Any:
 
     meta = column.meta
     missing = pandas.NA if meta["missing"] == "NA" else numpy.nan
-    dtype = pandas.StringDtype(meta["storage"], na_value=missing)
+    options = {} if missing is pandas.NA else {"na_value": missing}  # pandas 2.2 knows NA only.
+    dtype = pandas.StringDtype(meta["storage"], **options)
     maker = dtype.construct_array_type()
     inside = column.aligned["values"]
     if meta["storage"] == "pyarrow":

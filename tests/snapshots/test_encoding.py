@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
-from jupyter_mlops.errors import CorruptError, NotFoundError, UntrustedError
+from jupyter_mlops.errors import CorruptError, NotFoundError, UntrustedError, UsageError
 from jupyter_mlops.snapshots import LEAF_ROWS, Refused, digest
 from jupyter_mlops.snapshots.encoding import chunks_of, decode, encode
 
@@ -514,6 +514,17 @@ def test_only_what_is_needed_is_read() -> None:
     assert len(set(store.reads)) <= 3 < everything  # Two are the labels of the columns.
     with pytest.raises(NotFoundError, match="'z'"):
         back(manifest, store, columns=["z"])
+
+
+def test_rows_of_what_has_none() -> None:
+    store = MemoryStore()
+    manifest, _ = put([1, 2, 3, 4], store)
+    assert back(manifest, store, rows=slice(1, 3)) == [2, 3]
+    manifest, _ = put({"a": 1}, store)
+    with pytest.raises(UsageError, match="rows"):
+        back(manifest, store, rows=slice(1))
+    with pytest.raises(NotFoundError, match="columns"):
+        back(manifest, store, columns=["a"])
 
 
 def test_what_is_restored_can_be_changed() -> None:

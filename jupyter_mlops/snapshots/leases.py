@@ -38,7 +38,7 @@ class LeaseInfo:
     def describe(self) -> str:
         """For a person: who holds it."""
         if self.holder is None:
-            return f"a {self.kind} that cannot be told"
+            return f"a {self.kind} whose lease is damaged"
         return f"a {self.kind}, process {self.holder.pid} on {self.holder.host}"
 
 
@@ -123,7 +123,9 @@ class Leases:
             except OSError:
                 continue
             holder = _identity(data)
-            alive = None if holder is None else holder.alive()
+            # A lease is renamed into place whole: one that says nothing has been through a power
+            # cut, and its holder has not.
+            alive = False if holder is None else holder.alive()
             live = age < _STALE if alive is None else alive
             found.append(LeaseInfo(id, kind, holder, age, live))
         return found

@@ -193,6 +193,16 @@ def test_leases_of_the_dead_hold_nobody_up(folder: Path, spawn: Spawn) -> None:
     store.index.close()
 
 
+@pytest.mark.parametrize("data", [b"", bytes(100)])
+def test_a_lease_that_a_power_cut_has_emptied_holds_nobody_up(folder: Path, data: bytes) -> None:
+    store = SnapshotStore(folder)
+    commit(store, "a", [1])
+    (folder / "leases" / "01ARZ3NDEKTSV4RRFFQ69G5FAV.writer").write_bytes(data)
+    assert not store.gc(dry_run=False, grace=0, wait=0).held
+    assert not list((folder / "leases").iterdir())
+    store.index.close()
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 @pytest.mark.parametrize("step", ["write", "fsync", "replace", "link"])
 def test_a_disk_that_fails_at_any_step(

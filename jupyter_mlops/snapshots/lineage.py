@@ -212,6 +212,9 @@ def _by_key(source: Any, old: Node, reader: Reader) -> Any:
         if len(words) == old["length"] and numpy.array_equal(first, head):
             return None  # The same rows in the same order, as far as one can tell at once.
         before, now = _words_of(old, node, reader, old["length"]), words.view("u8")
+        gap = _gap(before, now)
+        if gap is not None:
+            return gap
         order = numpy.argsort(before, kind="stable")
         ranked = before[order]
         if (ranked[1:] == ranked[:-1]).any():
@@ -223,6 +226,20 @@ def _by_key(source: Any, old: Node, reader: Reader) -> Any:
             return None
         return order[at].astype("i8")
     return None
+
+
+def _gap(before: Any, now: Any) -> Any:
+    """The rows where one run of neighbours was removed; ``None`` if it was anything else."""
+    import numpy
+
+    less = len(before) - len(now)
+    if less <= 0:
+        return None
+    differs = before[: len(now)] != now
+    first = int(differs.argmax()) if differs.any() else len(now)
+    if not numpy.array_equal(before[first + less :], now[first:]):
+        return None
+    return numpy.concatenate([numpy.arange(first), numpy.arange(first + less, len(before))])
 
 
 def _agrees(source: Any, old: Node, reader: Reader, numbers: Any) -> bool:

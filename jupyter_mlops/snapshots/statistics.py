@@ -2,7 +2,7 @@
 
 Counts, least, greatest, mean and deviation are of all rows.  Quantiles are of ``sample`` rows at
 even distances (all of them where there are no more), top values of ``top_of`` rows: all where there
-are few distinct values, else the sample.  ``distinct`` is exact up to 2,048, beyond that an
+are few distinct values, else the sample.  ``distinct`` is exact up to 2,048 at least, else an
 estimate from the 2,048 least hashes (standard error 2.2%; Bar-Yossef et al., "Counting distinct
 elements in a data stream", 2002).  A column whose chunks are the parent's keeps the parent's
 statistics.
@@ -160,15 +160,16 @@ def _texts(stream: Text, missing: Any, *, plain: bool) -> dict[str, Any]:
     here = len(stream) - count
     if not here:
         return found | {"distinct": {"count": 0, "exact": True}}
-    part = stream if not count else stream.take(numpy.flatnonzero(~missing))
-    few = _counted_texts(part)
+    few = _counted_texts(stream, missing if count else None)
     if few is None:
-        found["distinct"] = _distinct(_text_hashes(part))
+        hashes = _text_hashes(stream)
+        found["distinct"] = _distinct(hashes[~missing] if count else hashes)
     else:
         found["distinct"] = {"count": len(few[0]), "exact": True}
     if not plain:
         return found
-    sizes = part.offsets[1:] - part.offsets[:-1]
+    sizes = stream.offsets[1:] - stream.offsets[:-1]
+    sizes = sizes[~missing] if count else sizes
     found["lengths"] = {
         "unit": "bytes",
         "min": int(sizes.min()),
@@ -177,7 +178,8 @@ def _texts(stream: Text, missing: Any, *, plain: bool) -> dict[str, Any]:
     }
     if few is None:
         rows = numpy.arange(0, here, max(1, -(-here // _SAMPLE)))
-        few = _values_and_counts(_binary(part.take(rows)))
+        rows = numpy.flatnonzero(~missing)[rows] if count else rows
+        few = _values_and_counts(_binary(stream.take(rows)))
         found["top_of"] = len(rows)
     else:
         found["top_of"] = here
@@ -195,6 +197,9 @@ def _counted(values: Any) -> Any:
     import numpy
     import pyarrow
 
+    few = _counted_small(values)
+    if few is not None:
+        return few
     if values.dtype.kind == "f":
         values = values + values.dtype.type(0)  # -0.0 is 0.0.
     words = pyarrow.array(numpy.ascontiguousarray(values).view(f"u{width}"))
@@ -206,8 +211,40 @@ def _counted(values: Any) -> Any:
     return kinds.to_numpy().view(values.dtype), counts
 
 
-def _counted_texts(part: Text) -> Any:
-    array = _binary(part)
+def _counted_small(values: Any) -> Any:
+    """The same for whole numbers in a small range, several times faster."""
+    import numpy
+
+    if values.dtype.kind not in "iuf":
+        return None
+    low, high = values.min(), values.max()
+    if values.dtype.kind == "f":
+        if not (abs(float(low)) < 2**31 and abs(float(high)) < 2**31):
+            return None
+        whole = values.astype("i8")
+        if (whole[:1000] != values[:1000]).any() or (whole != values).any():
+            return None
+        values_dtype, values = values.dtype, whole
+    else:
+        values_dtype = values.dtype
+    least = int(low)
+    if int(high) - least >= _HEAD or least < -(2**62) or int(high) > 2**62:
+        return None
+    counts = numpy.bincount(values.astype("i8", copy=False) - least)
+    here = numpy.flatnonzero(counts)
+    return (here + least).astype(values_dtype), counts[here]
+
+
+def _counted_texts(stream: Text, missing: Any) -> Any:
+    """The same of strings; those that are missing do not count."""
+    array = _binary(stream)
+    if missing is not None:
+        import numpy
+        import pyarrow
+
+        valid = pyarrow.py_buffer(numpy.packbits(~missing, bitorder="little"))
+        buffers = [valid, *array.buffers()[1:]]
+        array = pyarrow.Array.from_buffers(array.type, len(array), buffers)
     if len(array.slice(0, _HEAD).unique()) > _LEAST:
         return None
     few = _values_and_counts(array)
@@ -216,7 +253,11 @@ def _counted_texts(part: Text) -> Any:
 
 def _values_and_counts(array: Any) -> tuple[Any, Any]:
     counted = array.value_counts()
-    return counted.field(0), counted.field(1).to_numpy()
+    kinds, counts = counted.field(0), counted.field(1)
+    if kinds.null_count:
+        here = kinds.is_valid()
+        kinds, counts = kinds.filter(here), counts.filter(here)
+    return kinds, counts.to_numpy()
 
 
 def _distinct(hashes: Any) -> dict[str, Any]:
@@ -230,12 +271,23 @@ def _distinct(hashes: Any) -> dict[str, Any]:
             part = part[part < least[-1]]
             if not len(part):
                 continue
-        part = numpy.sort(numpy.concatenate([least, part]))
-        least = part[numpy.append(True, part[1:] != part[:-1])][: _LEAST + 1]
+        whole = numpy.concatenate([least, part])
+        if len(whole) > 8 * _LEAST:  # The least are found without sorting them all.
+            least = _sorted(numpy.partition(whole, 2 * _LEAST)[: 2 * _LEAST])[: _LEAST + 1]
+        if len(whole) <= 8 * _LEAST or len(least) <= _LEAST:
+            least = _sorted(whole)[: _LEAST + 1]
     if len(least) <= _LEAST:
         return {"count": len(least), "exact": True}
     estimate = round((_LEAST - 1) / (float(least[_LEAST - 1]) / 2.0**64))
     return {"count": min(estimate, len(hashes)), "exact": False}
+
+
+def _sorted(hashes: Any) -> Any:
+    """Distinct hashes in order."""
+    import numpy
+
+    hashes = numpy.sort(hashes)
+    return hashes[numpy.append(True, hashes[1:] != hashes[:-1])]
 
 
 def _hashes(values: Any) -> Any:

@@ -224,6 +224,12 @@ def test_statistics() -> None:
     assert x["mean"] == pytest.approx(frame["x"].mean())
     assert x["quantiles"]["0.5"] == pytest.approx(frame["x"].median(), abs=2)
     assert sum(count for _, count in x["top"]) <= rows
+    low = np.tile(np.arange(-128, 128, dtype="i1"), 4)
+    columns = {"i1": low, "u8": np.array([2**64 - 1, 0] * 512, "u8"), "f": low / 1}
+    stats = put(pd.DataFrame(columns), store)[0].stats["columns"]
+    assert [c["distinct"]["count"] for c in stats] == [256, 2, 256]
+    assert stats[1]["top"] == [[2**64 - 1, 512], [0, 512]]
+    assert [stats[n]["min"] for n in (0, 2)] == [-128, -128.0]
     for name in ("noise", "key"):
         assert not found[name]["distinct"]["exact"]
         assert found[name]["distinct"]["count"] == pytest.approx(rows, rel=0.1)

@@ -12,14 +12,18 @@ if TYPE_CHECKING:
     from .capture.api import track
     from .model.secret import Secret
     from .registry import load_model
+    from .snapshots.api import diff, load, snapshot
     from .tracking import load_run
 
 __all__ = [
     "Secret",
     "__version__",
+    "diff",
+    "load",
     "load_ipython_extension",
     "load_model",
     "load_run",
+    "snapshot",
     "track",
     "unload_ipython_extension",
 ]
@@ -27,8 +31,11 @@ __all__ = [
 # What is loaded on use: name -> the module that has it.
 _ON_USE = {
     "Secret": "model.secret",
+    "diff": "snapshots.api",
+    "load": "snapshots.api",
     "load_model": "registry",
     "load_run": "tracking",
+    "snapshot": "snapshots.api",
     "track": "capture.api",
 }
 

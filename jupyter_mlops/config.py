@@ -45,6 +45,11 @@ class Config:
         capture_outputs: whether a tracked cell's output (text, figures, tables) is kept.
         capture_inputs: whether digests of the frames, arrays and files that it reads are taken.
         output_limit: bytes kept of each output; what was cut off is named.
+        snapshot_remote: where ``snapshots push`` and ``pull`` go when none is named: a folder, or
+            any address fsspec knows (``s3://bucket/prefix``, ``gs://``, ``az://``, ``sftp://``).
+        snapshot_input_limit: bytes; a larger input of a tracked cell is known by its digest only.
+        snapshot_project_limit: bytes that snapshots taken on their own may take in a project.
+        snapshot_reserve: the part of the disk that snapshots leave free, from 0 to 1.
         serve_body_limit: bytes; the largest request body a deployment reads.
         serve_row_limit: rows; the largest batch a deployment scores in one request.
         serve_read_timeout: seconds within which a client must have sent its whole request.
@@ -63,6 +68,10 @@ class Config:
     capture_outputs: bool = True
     capture_inputs: bool = True
     output_limit: int = 1024 * 1024
+    snapshot_remote: str | None = None
+    snapshot_input_limit: int = 256 * 1000 * 1000
+    snapshot_project_limit: int = 5 * 1000 * 1000 * 1000
+    snapshot_reserve: float = 0.1
     serve_body_limit: int = 16 * 1024 * 1024
     serve_row_limit: int = 100_000
     serve_read_timeout: float = 10.0
@@ -178,6 +187,8 @@ def _convert(name: str, value: Any, hint: Any, source: str) -> Any:
         )
     if wanted in (int, float) and result <= 0:
         raise UsageError(f"{source}: setting {name!r} must be positive, not {value!r}")
+    if name == "snapshot_reserve" and result >= 1:
+        raise UsageError(f"{source}: setting {name!r} must be below 1, not {value!r}")
     return result
 
 

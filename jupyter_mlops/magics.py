@@ -17,17 +17,21 @@ from .capture.hosts import set_host
 from .capture.options import OPTIONS
 from .capture.recorder import Recorder
 from .capture.warner import describe
+from .snapshot_magics import SnapshotMagics, stored_names
+from .snapshot_magics import complete as complete_snapshot
 
 __all__ = ["NAMES", "VERBS", "Magics", "load", "unload"]
 
-NAMES = ("%%track", "%track", "%runs", "%promote", "%mlops")
+NAMES = (
+    "%%track", "%track", "%snapshot", "%restore", "%diff", "%runs", "%promote", "%mlops",
+)  # fmt: skip
 _loaded: WeakKeyDictionary[Any, Magics] = WeakKeyDictionary()
 _TRACK_WORDS = ("on", "off", "last")
 _PROMOTE_VALUES = ("--name", "--run")
 # The command line's verbs, for completion: a test holds them equal.
 VERBS = (
-    "promote", "run", "runs", "compare", "why", "models", "pipelines", "schedule", "deploy",
-    "deployments", "agent", "status", "sync", "consent", "adopt",
+    "promote", "run", "runs", "compare", "why", "snapshots", "diff", "models", "pipelines",
+    "schedule", "deploy", "deployments", "agent", "status", "sync", "consent", "adopt",
 )  # fmt: skip
 # Verbs that show more than text in a notebook.
 _SHOWN = ("compare", "why")
@@ -56,6 +60,7 @@ class Magics:
     def __init__(self, shell: Any) -> None:
         self.shell = shell
         self.recorder = Recorder(shell)
+        self.snapshots = SnapshotMagics(shell, self._project)
         self._registered: list[tuple[str, str]] = []
 
     def register(self) -> None:
@@ -65,6 +70,9 @@ class Magics:
             ("cell", "track", self.track),
             ("line", "track", self.track),
             ("line", "%track", self.misplaced),  # `%%track` below the first line of a cell
+            ("line", "snapshot", self.snapshots.snapshot),
+            ("line", "restore", self.snapshots.restore),
+            ("line", "diff", self.snapshots.diff),
             ("line", "runs", self.runs),
             ("line", "promote", self.promote),
             ("line", "mlops", self.mlops),
@@ -279,9 +287,9 @@ class Magics:
 
 
 class _Completion:
-    """Completes verbs after ``%mlops`` and options after ``%%track`` and ``%promote``."""
+    """Completes verbs after ``%mlops``, options after the others, and names of snapshots."""
 
-    _KEYS = ("%mlops", "%%track", "%track", "%promote")
+    _KEYS = ("%mlops", "%%track", "%track", "%promote", "%snapshot", "%restore", "%diff")
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
@@ -308,7 +316,15 @@ def complete(_shell: Any, event: Any) -> list[str]:
         return list(_TRACK_WORDS)
     if first == "%promote":
         return list(_PROMOTE_VALUES)
+    if first in ("%snapshot", "%restore", "%diff"):
+        return complete_snapshot(words, event.symbol, _snapshot_names)
     return list(VERBS) if len(words) < 2 or (len(words) == 2 and event.symbol) else []
+
+
+def _snapshot_names() -> list[str]:
+    from .project import open_project
+
+    return stored_names(open_project(create=False))
 
 
 def _has_positional(words: list[str]) -> bool:

@@ -21,6 +21,8 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "runs": ("runs", "runs", "List, show, change and export runs."),
     "compare": ("compare", "compare", "Show what differs between two runs."),
     "why": ("compare", "why", "Say what changed since a run was best."),
+    "snapshots": ("snapshots", "snapshots", "List, show, check, export and send snapshots."),
+    "diff": ("diff", "diff", "Show what differs between two snapshots."),
     "models": ("models", "models", "List models, register versions, move and revert aliases."),
     "pipelines": ("pipelines", "pipelines", "List and show pipelines."),
     "schedule": ("schedule", "schedule", "Run pipelines by a cron expression."),

@@ -76,6 +76,8 @@ class Magics(Machine):
         elif name in HARMLESS_MAGICS:
             if name in ("load_ext", "reload_ext", "alias_magic"):
                 self.affect("$magics")
+        elif name == "restore":  # A promoted cell calls ``jupyter_mlops.load`` instead.
+            self._read_interpolated(line)
         elif name in ("sx", "system", "sc"):
             self.shell_line(line)
         elif name == "run":

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import warnings
 from dataclasses import dataclass
 
@@ -39,6 +40,8 @@ _TOKENS = re.compile(
 )
 _TRACK_LINE = re.compile(r"\s*%%track(?:\s.*)?")
 _LOAD_LINE = re.compile(r"\s*%(?:re)?load_ext\s+jupyter_mlops\s*(?:#.*)?")
+_OUR_LINE = re.compile(r"(\s*)%(?:snapshot|diff|runs|track)(?:\s.*)?")
+_RESTORE_LINE = re.compile(r"(\s*(?:[A-Za-z_][\w.]*\s*=\s*)?)%restore\s+([^{}$]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,11 @@ def parse(text: str) -> ast.Module | None:
 
 
 def strip_tracking(source: str) -> str:
-    """Return the cell without its ``%%track`` line and without ``%load_ext jupyter_mlops``."""
+    """Return the cell without its ``%%track`` line and without ``%load_ext jupyter_mlops``.
+
+    Our other lines go as well: what they show changes nothing.  ``df = %restore NAME`` becomes
+    the call that it stands for, which runs where no magics are loaded.
+    """
     kept: list[str] = []
     state = _Scanner()
     leading = True
@@ -116,9 +123,41 @@ def strip_tracking(source: str) -> str:
             leading = False
         if state.at_statement and _LOAD_LINE.fullmatch(line):
             continue
+        if state.at_statement and (ours := _OUR_LINE.fullmatch(line)):
+            if ours[1]:  # It may be all that a block has.
+                kept.append(f"{ours[1]}pass")
+            continue
+        if state.at_statement and (asked := _RESTORE_LINE.fullmatch(line)):
+            line = asked[1] + (_load_call(asked[2]) or line[len(asked[1]) :])
         state.feed(line)
         kept.append(line)
     return "\n".join(kept).strip("\n")
+
+
+def _load_call(text: str) -> str | None:
+    """The call that ``%restore TEXT`` stands for; ``None`` for what no call does."""
+    try:
+        words = shlex.split(text, comments=True)
+    except ValueError:
+        return None
+    specs: list[str] = []
+    arguments: list[str] = []
+    queue = iter(words)
+    for word in queue:
+        name, equals, value = word.partition("=")
+        if name == "--trust":
+            arguments.append("trust=True")
+        elif name in ("--columns", "--rows"):
+            value = value if equals else next(queue, "")
+            part = [item.strip() for item in value.split(",")] if name == "--columns" else value
+            arguments.append(f"{name[2:]}={part!r}")
+        elif word.startswith("-"):
+            return None
+        else:
+            specs.append(word)
+    if len(specs) != 1:
+        return None
+    return f"__import__('jupyter_mlops').load({', '.join([repr(specs[0]), *arguments])})"
 
 
 def _plain_lines(source: str) -> list[str]:

@@ -52,6 +52,8 @@ def names(text: str) -> frozenset[str]:
         ("exec('q = r')", "r", "q", ""),
         ("%time a = b", "b", "a", ""),
         ("x = !echo {a} $b", "a", "x", ""),
+        ("x = %restore customers@3", "", "x", ""),
+        ("%snapshot df -n other", "", "", ""),
         ("%%timeit\na = b", "b", "", ""),
     ],
 )

@@ -73,6 +73,25 @@ def test_our_own_lines_are_taken_out() -> None:
     assert strip_tracking(text) == text
 
 
+def test_our_lines_about_snapshots_run_without_magics() -> None:
+    load = "__import__('jupyter_mlops').load"
+    for line, wanted in {
+        "df = %restore customers@3": f"df = {load}('customers@3')",
+        "df = %restore c --columns a,b --rows 0:9 --trust  # all": (
+            f"df = {load}('c', columns=['a', 'b'], rows='0:9', trust=True)"
+        ),
+        "%restore c": f"{load}('c')",
+        "df = %restore c --to out": "df = %restore c --to out",
+        "df = %restore {name}@3": "df = %restore {name}@3",
+        "x = 1\n%snapshot df -m 'as it is'\ny = 2": "x = 1\ny = 2",
+        "if x:\n    %snapshot df\ny = 2": "if x:\n    pass\ny = 2",
+        "%diff a@1 a\nx = 1": "x = 1",
+        "x = '''\n%snapshot df\n'''": "x = '''\n%snapshot df\n'''",
+        "%snapshots = 1": "%snapshots = 1",
+    }.items():
+        assert strip_tracking(line) == wanted
+
+
 def test_all_of_the_cases_parse() -> None:
     for path in (Path(__file__).parent / "cases").glob("*.json"):
         for case in json.loads(path.read_text())["cases"]:

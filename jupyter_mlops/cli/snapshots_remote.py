@@ -1,0 +1,146 @@
+"""``jupyter mlops snapshots push|pull|clone|repair``: versions from and to others."""
+
+from __future__ import annotations
+
+import click
+
+from ..config import load_config
+from ..project import open_project
+from ..snapshots.addresses import parse_columns, parse_spec
+from ..snapshots.durable import size_text
+from ..snapshots.pulling import Pulled, clone, pull
+from ..snapshots.pushing import Pushed, push
+from ..snapshots.remotes import Remote, open_remote
+from ..snapshots.repairing import repair
+from ..snapshots.service import existing_store
+from ..snapshots.store import open_store
+from .output import echo_json, json_option
+
+__all__ = ["clone_command", "pull_command", "push_command", "repair_command"]
+
+specs_argument = click.argument("specs", nargs=-1)
+remote_option = click.option(
+    "--remote", metavar="URL", help="The remote; by default the one of the setting snapshot-remote."
+)
+as_option = click.option("--as", "as_name", metavar="NAME", help="Under another name there.")
+threads_option = click.option(
+    "--threads", type=click.IntRange(1, 64), default=8, show_default=True, metavar="N",
+    help="How many transfers are under way at once.",
+)  # fmt: skip
+
+
+@click.command("push")
+@specs_argument
+@remote_option
+@as_option
+@threads_option
+@json_option
+def push_command(
+    specs: tuple[str, ...], remote: str | None, as_name: str | None, threads: int, as_json: bool
+) -> int:
+    """Send versions to a remote; only what is not there yet is sent.
+
+    SPECS are as for show, or NAME@* for all versions of a name; without any, all are sent.
+    """
+    project = open_project(create=False)
+    there = _remote(remote)
+    wanted = [parse_spec(spec) for spec in specs] or None
+    found = push(existing_store(project), there, wanted, as_name=as_name, threads=threads)
+    return _tell(found, f"Sent to {there.public}", as_json)
+
+
+@click.command("pull")
+@specs_argument
+@remote_option
+@click.option("--columns", metavar="A,B", help="Only these columns of each.")
+@as_option
+@threads_option
+@json_option
+def pull_command(
+    specs: tuple[str, ...], remote: str | None, columns: str | None, as_name: str | None,
+    threads: int, as_json: bool,
+) -> int:  # fmt: skip
+    """Bring versions here from a remote; what is here already is not fetched again.
+
+    SPECS are as for push; without any, all are brought.
+    """
+    project = open_project()
+    there = _remote(remote)
+    wanted = [parse_spec(spec) for spec in specs] or None
+    store = open_store(project, load_config(project.root))
+    found = pull(
+        store, there, wanted, columns=parse_columns(columns), as_name=as_name, threads=threads
+    )
+    return _tell(found, f"Brought from {there.public}", as_json)
+
+
+@click.command("clone")
+@click.argument("url")
+@specs_argument
+@threads_option
+@json_option
+def clone_command(url: str, specs: tuple[str, ...], threads: int, as_json: bool) -> int:
+    """Make the snapshots of the remote URL those of this project, which has none yet.
+
+    SPECS are as for push; without any, all are brought.
+    """
+    project = open_project()
+    there = open_remote(url, root=project.root)
+    wanted = [parse_spec(spec) for spec in specs] or None
+    found = clone(there, project, wanted, threads=threads)
+    return _tell(found, f"Brought from {there.public}", as_json)
+
+
+@click.command("repair")
+@remote_option
+@threads_option
+@json_option
+def repair_command(remote: str | None, threads: int, as_json: bool) -> int:
+    """Make whole what verify finds: from other copies here, or from a remote.
+
+    The exit code is 1 when something stays damaged.
+    """
+    project = open_project(create=False)
+    known = remote or load_config(project.root).snapshot_remote
+    there = _remote(remote) if known else None
+    found = repair(existing_store(project), there, threads=threads)
+    if as_json:
+        echo_json({
+            "found": found.found, "mended": found.mended, "fetched": found.fetched,
+            "rebuilt": found.rebuilt, "left": found.left.to_dict(),
+        })  # fmt: skip
+        return 0 if found.ok else 1
+    if not found.found:
+        click.echo("Everything is as it was written.")
+        return 0
+    click.echo(
+        f"{found.found:,} problems: {found.mended:,} mended here, {found.fetched:,} fetched, "
+        f"{found.rebuilt:,} records made anew."
+    )
+    for problem in found.left.problems:
+        click.echo(f"  left: {problem.kind} {problem.path}: {problem.message}")
+    if not found.ok and there is None:
+        click.echo("A remote that holds them may help: --remote URL.")
+    return 0 if found.ok else 1
+
+
+def _remote(url: str | None) -> Remote:
+    project = open_project(create=False)
+    return open_remote(url, root=project.root, config=load_config(project.root))
+
+
+def _tell(found: Pushed | Pulled, done: str, as_json: bool) -> int:
+    if as_json:
+        echo_json({
+            "versions": [v.to_dict() | {"spec": v.spec} for v in found.versions],
+            "new": found.new, "chunks": found.chunks, "bytes": found.bytes,
+            "kept_tags": found.kept_tags,
+        })  # fmt: skip
+        return 0
+    shown = ", ".join(version.spec for version in found.versions[:10]) or "nothing"
+    more = f" and {len(found.versions) - 10} more" if len(found.versions) > 10 else ""
+    click.echo(f"{done}: {shown}{more}.")
+    click.echo(f"{found.new:,} new versions, {found.chunks:,} chunks, {size_text(found.bytes)}.")
+    if found.kept_tags:
+        click.echo(f"Tags that name another version there stay: {', '.join(found.kept_tags)}")
+    return 0

@@ -1,0 +1,155 @@
+"""Chunks: runs of bytes under their BLAKE3, compressed the way that suits them.
+
+A chunk's id is the BLAKE3 (256 bits, 64 hex digits) of its raw bytes, nothing before or after
+them; how it is compressed leaves no trace in it.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import Any
+
+from blake3 import blake3
+
+from ..errors import CorruptError
+
+__all__ = ["CODECS", "MAX_CHUNK", "ChunkId", "Compressor", "chunk_id", "decode_chunk"]
+
+ChunkId = str
+
+MAX_CHUNK = 1 << 30
+# What a footer may name; both compressed forms describe themselves.
+CODECS = ("raw", "zstd", "blosc")
+
+_SMALL = 128  # Below that a frame's header is as long as what it saves.
+_SAMPLE = 64 * 1024
+_ITEM = {2: "u2", 4: "u4", 8: "u8", 16: "c16"}
+
+
+def chunk_id(raw: bytes | bytearray | memoryview) -> ChunkId:
+    """Return the id of these bytes."""
+    return blake3(raw).hexdigest()
+
+
+class Compressor:
+    """Compresses chunks; thread-safe.
+
+    Two ways compete: zstd, and Blosc (bit or byte shuffle, then zstd) for items of a known width.
+    The first sizeable chunk under a ``hint`` decides for all others under it, so a column is tried
+    once.  Without a hint a sample of each chunk decides.  The hint ``text`` means zstd, ``raw``
+    that the bytes are compressed already.
+    """
+
+    def __init__(self) -> None:
+        self._choices: dict[tuple[int, str], str] = {}
+        self._lock = threading.Lock()
+
+    def encode(self, raw: bytes, itemsize: int, hint: str) -> tuple[str, bytes]:
+        """Return ``(codec, stored bytes)``; never longer than ``raw``."""
+        if len(raw) < _SMALL or hint == "raw":
+            return "raw", raw
+        item = itemsize if itemsize in _ITEM and len(raw) % itemsize == 0 else 1
+        way = self._way(raw, item, hint)
+        stored = _compress(raw, item, way)
+        if len(stored) >= len(raw):
+            return "raw", raw
+        return ("zstd" if way == "zstd" else "blosc"), stored
+
+    def _way(self, raw: bytes, item: int, hint: str) -> str:
+        if hint == "text":
+            return "zstd"
+        if not hint:
+            return _best(_middle(raw, _SAMPLE // 2), item)
+        key = (item, hint)
+        with self._lock:
+            known = self._choices.get(key)
+        if known is not None:
+            return known
+        way = _best(_middle(raw, 4 * _SAMPLE), item)
+        if len(raw) >= _SAMPLE // 16:
+            with self._lock:
+                self._choices[key] = way
+        return way
+
+
+def decode_chunk(codec: str, stored: bytes | memoryview, size: int) -> bytes:
+    """Return the ``size`` raw bytes.  Raises ``CorruptError``; never makes more than ``size``."""
+    if size > MAX_CHUNK:
+        raise CorruptError(f"a chunk claims {size} bytes, more than a chunk may have")
+    if codec == "raw":
+        if len(stored) != size:
+            raise CorruptError("a stored chunk has another length than its footer says")
+        return bytes(stored)
+    if codec not in CODECS:
+        raise CorruptError(f"a chunk is compressed by {codec!r}, which this version does not know")
+    try:
+        # What comes out is as long as the frame's header says: so that is looked at before.
+        if (_blosc_size if codec == "blosc" else _zstd_size)(stored) != size:
+            raise ValueError("another size")
+        out = bytes(_codecs()[codec].decompress(stored))
+        if len(out) != size:
+            raise ValueError("another size")
+    except (RuntimeError, ValueError) as error:
+        raise CorruptError(f"a stored chunk cannot be decompressed: {error}") from error
+    return out
+
+
+def _middle(raw: bytes, size: int) -> bytes:
+    # A column's head is often not like the rest; a multiple of all item sizes.
+    start = max(0, (len(raw) - size) // 2) // 16 * 16
+    return raw[start : start + size]
+
+
+def _best(sample: bytes, item: int) -> str:
+    ways = ("zstd", "bits") if item == 1 else ("bits", "bytes", "zstd")
+    sizes = {way: len(_compress(sample, item, way)) for way in ways}
+    # Plain zstd is the slowest on numbers: it must be worth it.
+    if item > 1:
+        sizes["zstd"] = int(sizes["zstd"] * 1.05)
+    return min(sizes, key=sizes.__getitem__)
+
+
+def _compress(raw: bytes, item: int, way: str) -> bytes:
+    codecs = _codecs()
+    if way == "zstd":
+        return bytes(codecs["zstd"].compress(raw, 1))
+    blosc = codecs["blosc"]
+    source: Any = raw
+    if item > 1:
+        import numpy as np
+
+        source = np.frombuffer(raw, _ITEM[item])
+    shuffle = blosc.BITSHUFFLE if way == "bits" else blosc.SHUFFLE
+    return bytes(blosc.Blosc("zstd", 1, shuffle).encode(source))
+
+
+def _blosc_size(stored: bytes | memoryview) -> int:
+    """The raw size in a Blosc header (bytes 4 to 8, little-endian)."""
+    view = memoryview(stored)
+    if len(view) < 16 or int.from_bytes(view[12:16], "little") != len(view):
+        raise ValueError("not a Blosc frame of this length")
+    return int.from_bytes(view[4:8], "little")
+
+
+def _zstd_size(stored: bytes | memoryview) -> int:
+    """The raw size in a zstd frame header (RFC 8878, 3.1.1.1)."""
+    view = memoryview(stored)
+    if len(view) < 6 or bytes(view[:4]) != b"\x28\xb5\x2f\xfd":
+        raise ValueError("not a zstd frame")
+    descriptor = view[4]
+    single = bool(descriptor & 0x20)
+    width = (1 if single else 0, 2, 4, 8)[descriptor >> 6]
+    start = 5 + (0 if single else 1) + (0, 1, 2, 4)[descriptor & 3]
+    field = bytes(view[start : start + width])
+    if not width or len(field) != width:
+        raise ValueError("a zstd frame without its size")
+    return int.from_bytes(field, "little") + (256 if width == 2 else 0)
+
+
+@cache
+def _codecs() -> dict[str, Any]:
+    # Late: numcodecs brings NumPy and a third of a second along.
+    from numcodecs import blosc, zstd
+
+    return {"blosc": blosc, "zstd": zstd}

@@ -1,0 +1,291 @@
+"""A version whose rows are rows of the version before: only their numbers are stored.
+
+``dropna``, a filter, ``sample``, a split or a sort give a subset or a permutation of the parent's
+rows.  Which rows they are is guessed from the index or from a column of distinct values; each
+column is then compared with the rows taken, byte by byte, so that the guess need not be right.  The
+numbers are those of the rows of the version that holds the chunks, however many versions back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import CorruptError, NotFoundError
+from .chunking import Read, Reader, Writer, chunks_of
+from .pandas_columns import index_of
+from .streams import Column, Fixed, fingerprint
+
+__all__ = ["Lineage", "chosen", "logical_column", "logical_index"]
+
+Node = dict[str, Any]
+_LEAST_ROWS = 1024
+_LEAST_SHARE = 0.05  # Of the rows of the base: a smaller part is stored itself.
+
+
+class Lineage:
+    """The numbers of the parent's rows that a frame consists of."""
+
+    def __init__(self, old: Node, read: Read, numbers: Any) -> None:
+        self._old = old
+        self._reader = Reader(read, trust=True)  # Compared with what is there, and never loaded.
+        self._base = numbers
+        before = old.get("lineage")
+        if before is not None:
+            self._base = _read_numbers(before, self._reader)
+            if numbers is not None:
+                self._base = self._base[numbers]
+        self._same = numbers is None
+
+    @classmethod
+    def find(cls, source: Any, old: Node | None, read: Read | None) -> Lineage | None:
+        """Return the lineage of a source, or ``None`` where its rows are not the parent's."""
+        if old is None or read is None or source.length < _LEAST_ROWS or "length" not in old:
+            return None
+        if "columns" not in old or source.length > old["length"]:
+            return None
+        base = old["lineage"]["length"] if "lineage" in old else old["length"]
+        if source.length < base * _LEAST_SHARE:
+            return None
+        reader = Reader(read, trust=True)
+        try:
+            for guess in (_by_index, _by_key):
+                numbers = guess(source, old, reader)
+                if numbers is not None and _agrees(source, old, reader, numbers):
+                    return cls(old, read, numbers)
+            if "lineage" in old and source.length == old["length"]:
+                return cls(old, read, None)  # The same rows as before: columns may have changed.
+        except (NotFoundError, CorruptError):  # Pulled in part, or damaged: it is not needed.
+            pass
+        return None
+
+    def store(self, writer: Writer) -> Node:
+        """Store the numbers; return ``{"length": rows of the base, "numbers": a column}``."""
+        import numpy
+
+        before = self._old.get("lineage")
+        length = before["length"] if before else self._old["length"]
+        numbers = self._base
+        steps = numpy.diff(numbers, prepend=-1)
+        rising = bool((steps > 0).all())
+        stored = Fixed((steps if rising else numbers).astype("<u4" if length < 2**32 else "<u8"))
+        column = Column({"kind": "numbers", "steps": rising}, len(numbers), {"values": stored})
+        return {"length": length, "numbers": writer.column(column)}
+
+    def column(self, column: Column, before: Node | None, writer: Writer) -> Node | None:
+        """The node of a column that is the parent's rows; ``None`` if it is not."""
+        if (
+            before is None
+            or column.meta.get("form") == "ipc"
+            or not column.streams | column.aligned
+        ):
+            return None
+        if "lineage" in self._old and not before.get("taken"):
+            return None
+        if any(before.get(key) != value for key, value in column.meta.items()):
+            return None
+        node = {k: v for k, v in before.items() if k != "name"}
+        if self._same:
+            known = before["whole"] == fingerprint(column) and writer.here(chunks_of(node))
+            return node if known else None
+        try:
+            found = self._reader.column(before)
+        except (NotFoundError, CorruptError):
+            return None
+        if not _whole(found) or not _tidy(found.take(self._base)).same(column):
+            return None
+        return node | {"taken": True, "whole": fingerprint(column)}
+
+    def index(self, index: Column) -> Node | None:
+        """The node of an index that is the numbers themselves, by the rule of the parent's."""
+        import numpy
+
+        before = self._old["index"]
+        rule = before if before["kind"] == "range" else None
+        values = index.aligned.get("values")
+        if rule is None or values is None or index.meta["freq"] is not None:
+            return None
+        if values.meta.get("dtype") != "int64" or index.meta["names"] != rule["names"]:
+            return None
+        stream = values.streams["values"]
+        wanted = rule["start"] + rule["step"] * self._base
+        if not isinstance(stream, Fixed) or not numpy.array_equal(stream.values, wanted):
+            return None
+        keep = ("kind", "names", "start", "stop", "step", "length")
+        return {k: rule[k] for k in keep} | {"rows": [], "streams": {}, "taken": True}
+
+
+def chosen(length: int, rows: slice | range | None) -> tuple[int, int, int]:
+    """``(low, high, step)`` of the rows that were asked for: ``[low:high][::step]``."""
+    if rows is None:
+        return 0, length, 1
+    if isinstance(rows, range):
+        rows = slice(rows.start, rows.stop, rows.step)
+    places = range(length)[rows]
+    if not len(places):
+        low = min(places.start, length) if places.step > 0 else 0
+        return low, low, 1
+    low, high = min(places[0], places[-1]), max(places[0], places[-1]) + 1
+    return low, high, places.step
+
+
+def logical_column(tree: Node, node: Node, reader: Reader, low: int, high: int) -> Column:
+    """The rows ``low:high`` of a column of a frame, be they its own or rows of the base's."""
+    if not node.get("taken"):
+        return reader.column(node, low, high)
+    numbers = _read_numbers(tree["lineage"], reader)[low:high]
+    if int(node["length"]) != tree["lineage"]["length"]:
+        raise CorruptError("a column does not have the rows that its numbers are of")
+    if not len(numbers):
+        return reader.column(node, 0, 0)
+    first, last = int(numbers.min()), int(numbers.max()) + 1
+    return reader.column(node, first, last).take(numbers - first)
+
+
+def logical_index(tree: Node, reader: Reader, low: int, high: int) -> Any:
+    """The rows ``low:high`` of the index of a frame of pandas'."""
+    node = tree["index"]
+    if not node.get("taken"):
+        return index_of(reader.column(node, low, high))
+    import pandas
+
+    from .pandas_columns import label_of
+
+    numbers = _read_numbers(tree["lineage"], reader)[low:high]
+    values = node["start"] + node["step"] * numbers
+    return pandas.Index(values, dtype="int64", name=label_of(node["names"][0]))
+
+
+def _read_numbers(lineage: Node, reader: Reader) -> Any:
+    import numpy
+
+    column = reader.column(lineage["numbers"])
+    stream = column.streams["values"]
+    if not isinstance(stream, Fixed):
+        raise CorruptError("row numbers are not numbers")
+    numbers = stream.values.astype("i8")
+    if column.meta["steps"]:
+        numbers = numpy.cumsum(numbers) - 1
+    if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < lineage["length"]:
+        raise CorruptError("row numbers lie outside of the rows that they are of")
+    return numbers
+
+
+def _by_index(source: Any, old: Node, reader: Reader) -> Any:
+    """The rows by the index of pandas: the labels that were kept."""
+    import numpy
+
+    index = source.index()
+    if index is None or "index" not in old:
+        return None
+    now, before = index_of(index), logical_index(old, reader, 0, old["length"])
+    if len(now) == len(before) and now.equals(before):
+        return None
+    if now.nlevels != 1 or not before.is_unique or now.dtype != before.dtype:
+        return None
+    numbers = before.get_indexer(now)
+    if (numbers < 0).any() or numpy.array_equal(numbers, numpy.arange(len(before))):
+        return None
+    return numbers.astype("i8")
+
+
+def _by_key(source: Any, old: Node, reader: Reader) -> Any:
+    """The rows by the key column, or another of distinct 64-bit values."""
+    import numpy
+
+    names = [node["name"] for node in old["columns"]]
+    key = (old.get("key") or {}).get("column")
+    wanted = [key] if key is not None else []
+    for name in [*wanted, *source.names[:50]]:
+        if names.count(name) != 1 or source.names.count(name) != 1:
+            continue
+        words = source.words(source.names.index(name))
+        if words is None:
+            continue
+        head = words[:_LEAST_ROWS].view("u8")
+        if len(numpy.unique(head)) < len(head) * 0.9:
+            continue
+        node = old["columns"][names.index(name)]
+        first = _words_of(old, node, reader, _LEAST_ROWS)
+        if first is None:
+            continue
+        if len(words) == old["length"] and numpy.array_equal(first, head):
+            return None  # The same rows in the same order, as far as one can tell at once.
+        before, now = _words_of(old, node, reader, old["length"]), words.view("u8")
+        gap = _gap(before, now)
+        if gap is not None:
+            return gap
+        order = numpy.argsort(before, kind="stable")
+        ranked = before[order]
+        if (ranked[1:] == ranked[:-1]).any():
+            continue
+        turn = numpy.argsort(now)  # Sorted needles are found many times faster.
+        at = numpy.empty(len(now), "i8")
+        at[turn] = numpy.minimum(numpy.searchsorted(ranked, now[turn]), len(ranked) - 1)
+        if not numpy.array_equal(ranked[at], now):
+            return None
+        return order[at].astype("i8")
+    return None
+
+
+def _gap(before: Any, now: Any) -> Any:
+    """The rows where one run of neighbours was removed; ``None`` if it was anything else."""
+    import numpy
+
+    less = len(before) - len(now)
+    if less <= 0:
+        return None
+    differs = before[: len(now)] != now
+    first = int(differs.argmax()) if differs.any() else len(now)
+    if not numpy.array_equal(before[first + less :], now[first:]):
+        return None
+    return numpy.concatenate([numpy.arange(first), numpy.arange(first + less, len(before))])
+
+
+def _agrees(source: Any, old: Node, reader: Reader, numbers: Any) -> bool:
+    """Whether the first columns of 64-bit values are the parent's rows: a look before the work."""
+    names = [node["name"] for node in old["columns"]]
+    looked = 0
+    for position, name in enumerate(source.names):
+        if names.count(name) != 1 or source.names.count(name) != 1:
+            continue
+        words = source.words(position)
+        if words is None:
+            continue
+        node = old["columns"][names.index(name)]
+        before = _words_of(old, node, reader, old["length"])
+        if before is None:
+            continue
+        looked += 1
+        if (before[numbers] == words.view("u8")).all():
+            return True
+        if looked == 3:
+            return False
+    return looked == 0
+
+
+def _tidy(column: Column) -> Column:
+    """A column without streams that say nothing, as ``dropna`` leaves none missing."""
+    streams = dict(column.streams)
+    for name, usual in (("valid", 1), ("missing", 0), ("kinds", ord("s"))):
+        stream = streams.get(name)
+        if isinstance(stream, Fixed) and (stream.values == usual).all():
+            del streams[name]
+    column.streams = streams
+    for below in column.aligned.values():
+        _tidy(below)
+    return column
+
+
+def _words_of(old: Node, node: Node, reader: Reader, rows: int) -> Any:
+    """The first values of a column as words of 64 bits; ``None`` if they are not that."""
+    stream = logical_column(old, node, reader, 0, rows).streams.get("values")
+    if not isinstance(stream, Fixed) or stream.values.dtype.itemsize != 8:
+        return None
+    return stream.values.view("u8")
+
+
+def _whole(column: Column) -> bool:
+    """Whether every stream of a column can be taken by rows."""
+    below: Sequence[Column] = list(column.aligned.values())
+    return column.meta.get("form") != "ipc" and all(_whole(c) for c in below)

@@ -1,0 +1,407 @@
+"""One snapshot in the making: chunks go in, and a version comes out whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConflictError, CorruptError, ProjectError, UsageError
+from ..journal.writer import sync_folder
+from ..model.ids import new_id
+from .chunks import MAX_CHUNK, ChunkId, chunk_id
+from .durable import no_room, replace_file, size_text
+from .leases import Lease
+from .manifests import Manifest, canonical, pack_manifest
+from .naming import check_name, check_tag
+from .packs import PackWriter
+from .refs import Version, encode_line
+
+if TYPE_CHECKING:
+    from .store import SnapshotStore
+
+__all__ = ["Transaction"]
+
+_ID = re.compile(r"[0-9a-f]{64}")
+_LOOK_AT_DISK = 32 * 1024 * 1024
+
+
+class Transaction:
+    """What one commit needs; made by ``SnapshotStore.begin``.
+
+    ``add`` may be called from many threads.  As a context it ends itself: what was not committed
+    leaves nothing behind.  A crash at any moment does the same, and no lock stays.
+    """
+
+    def __init__(self, store: SnapshotStore, lease: Lease, *, reserve: float) -> None:
+        self._store = store
+        self._lease = lease
+        self._reserve = reserve
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._new: dict[ChunkId, int] = {}
+        self._keys: dict[bytes, ChunkId] = {}
+        self._since_look = _LOOK_AT_DISK
+        self._open = True
+        self._finished = False
+        # Read after the lease was taken: what gc condemns from now on it takes from nobody who
+        # holds a lease that is older.
+        self._condemned = store.condemned()
+        store.index.refresh()
+        self._writer = PackWriter(lease.temporary(store.packs, "pack"), threads=_threads())
+        self._finalizer = weakref.finalize(self, _give_up, self._writer, lease, self._pid)
+        self._finalizer.atexit = True
+
+    def __enter__(self) -> Transaction:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.abort()
+
+    @property
+    def new_bytes(self) -> int:
+        """Raw bytes of the chunks that were not here yet."""
+        return sum(self._new.values())
+
+    def add(self, raw: bytes | memoryview, *, itemsize: int = 1, hint: str = "") -> ChunkId:
+        """Take the bytes in, unless they are here; return their id.
+
+        They are copied before this returns: what the caller does to the buffer afterwards leaves
+        no trace.  ``itemsize`` is the width in bytes of the items they are; chunks of one ``hint``
+        (a column's position, say) are compressed in the way that the first of them liked best;
+        ``raw`` as a hint means that they are compressed already.
+
+        Raises ``UsageError`` for more than 1 GiB or a buffer with gaps, ``ProjectError`` when the
+        disk is full or would be.
+        """
+        self._check()
+        view = _bytes_of(raw)
+        key = self._store.key_of(view)
+        id = self._keys.get(key)
+        if id is not None:
+            return id
+        id = self._store.index.by_key(key)
+        if id is not None and id not in self._condemned:
+            self._lease.renew()
+            self._keys[key] = id
+            return id
+        copy = bytes(view)
+        # Of the copy: somebody may have written into the buffer since the first look.
+        key = self._store.key_of(copy)
+        id = chunk_id(copy)
+        with self._lock:
+            self._keys[key] = id
+            if id in self._new or (id not in self._condemned and self._store.index.has(id)):
+                return id
+            self._new[id] = len(copy)
+            self._since_look += len(copy)
+            look = self._since_look >= _LOOK_AT_DISK
+            if look:
+                self._since_look = 0
+        try:
+            if look:
+                self._lease.renew()
+                self._look_at_disk(len(copy))
+            self._writer.put(id, copy, itemsize, hint)
+        except OSError as error:
+            raise self._full(error) from error
+        return id
+
+    def find(self, raw: bytes | memoryview) -> ChunkId | None:
+        """The id of these bytes if they are here, at the cost of a keyed XXH3; else ``None``."""
+        self._check()
+        key = self._store.key_of(_bytes_of(raw))
+        id = self._keys.get(key) or self._store.index.by_key(key)
+        return None if id in self._condemned and id not in self._new else id
+
+    def has(self, id: ChunkId) -> bool:
+        """Whether a commit may refer to this chunk without adding it."""
+        if id in self._new:
+            return True
+        return id not in self._condemned and self._store.index.has(id)
+
+    def commit(
+        self,
+        name: str,
+        object: dict[str, Any],
+        *,
+        digest: str,
+        stats: dict[str, Any] | None = None,
+        message: str | None = None,
+        tags: Sequence[str] = (),
+        meta: dict[str, Any] | None = None,
+        chunks: Sequence[ChunkId] | None = None,
+    ) -> Version:
+        """Make the next version of ``name``, durable when this returns.
+
+        ``object`` is the tree of plain JSON with chunk ids in it.  ``chunks`` are all that it
+        needs; by default every string in it that is the id of a chunk here.  ``meta`` may say
+        ``kind``, ``rows`` and ``columns`` where the tree does not.
+
+        When the newest version has this digest and tree, that version is returned with ``added``
+        0 (and the tags, if any, put to it).  Raises ``UsageError`` for a bad name, tag or tree,
+        ``ConflictError`` when the lease was lost, ``ProjectError`` when the disk is full.
+        """
+        self._check()
+        check_name(name)
+        for tag in tags:
+            check_tag(tag)
+        needed = self._needed(object) if chunks is None else self._present(chunks)
+        store = self._store
+        try:
+            version = self._same(name, object, digest)
+            if version is None or self._new:
+                added = self._finish_pack()
+                if version is None:
+                    version = self._publish(
+                        name, object, digest, stats or {}, message, meta or {}, needed, added
+                    )
+            store.index.learn(self._keys)
+            for tag in tags:
+                store.refs.put_tag(name, tag, version.version, time.time(), self._tag_file(name))
+            if tags:
+                version = store.version(name, version.version, added=version.added)
+        except OSError as error:
+            raise self._full(error) from error
+        finally:
+            self.abort()
+        return version
+
+    def rewrite(
+        self, version: Version, manifest: Manifest, *, note: dict[str, Any], last: bool = True
+    ) -> Version:
+        """Put another manifest in a version's place, durably: for erasing, and nothing else.
+
+        The new record keeps number, time, message and tags; ``meta["erased"]`` gains ``note`` with
+        the address of the manifest that was there.  ``manifest.chunks`` is made of its tree.
+        Unless ``last`` more may follow, but no chunks may be added any more.
+        """
+        self._check()
+        store = self._store
+        manifest = replace(manifest, chunks=self._needed(manifest.object))
+        try:
+            self._finish_pack()
+            sizes = store.index.sizes(manifest.chunks)
+            address, data = pack_manifest(manifest.encode())
+            erased = [*version.meta.get("erased", []), {**note, "manifest": version.manifest}]
+            version = replace(
+                version,
+                digest=manifest.digest,
+                manifest=address,
+                rows=_count(manifest.object.get("rows")),
+                columns=_count(manifest.object.get("columns")),
+                size=sum(size for _, size in sizes.values()),
+                meta={**version.meta, "erased": erased},
+            )
+            sync_folder(store.packs)
+            temporary = self._lease.temporary(store.manifests, "manifest")
+            replace_file(store.manifests / address, data, temporary)
+            if not self._lease.held():
+                raise ConflictError("the lease was taken away", hint="Try again.")
+            record = version.to_dict()
+            del record["tags"]
+            path = store.refs.path(version.name, version.version)
+            replace_file(path, encode_line(record), self._lease.temporary(path.parent, "ref"))
+        except OSError as error:
+            raise self._full(error) from error
+        if last:
+            self.abort()
+        return version
+
+    def abort(self) -> None:
+        """End without a version; nothing stays.  Does nothing after ``commit``."""
+        if self._open:
+            self._open = False
+            self._finalizer()
+
+    def _publish(
+        self,
+        name: str,
+        object: dict[str, Any],
+        digest: str,
+        stats: dict[str, Any],
+        message: str | None,
+        meta: dict[str, Any],
+        needed: list[ChunkId],
+        added: int,
+    ) -> Version:
+        store = self._store
+        sizes = store.index.sizes(needed)
+        created = time.time()
+        newest = store.newest(name)
+        manifest = Manifest(
+            object=object,
+            digest=digest,
+            name=name,
+            parent=None if newest is None else newest.manifest,
+            stats=stats,
+            created=created,
+            chunks=needed,
+            meta=meta,
+        )
+        address, data = pack_manifest(manifest.encode())
+        record: dict[str, Any] = {
+            "digest": digest,
+            "manifest": address,
+            "created": created,
+            "message": message,
+            "kind": str(meta.get("kind") or object.get("kind") or "object"),
+            "rows": _count(meta.get("rows", object.get("rows"))),
+            "columns": _count(meta.get("columns", object.get("columns"))),
+            "size": sum(size for _, size in sizes.values()),
+            "added": added + len(data),
+            "meta": meta,
+        }
+        canonical(record, "the version")
+        # A chunk of somebody else's may have been renamed into place and not yet be durable.
+        sync_folder(store.packs)
+        replace_file(
+            store.manifests / address, data, self._lease.temporary(store.manifests, "manifest")
+        )
+        if not self._lease.held():
+            (store.manifests / address).unlink(missing_ok=True)
+            raise ConflictError(
+                "this snapshot took so long without a sign of life that its lease was taken away",
+                hint="Take it again.",
+            )
+        home = store.refs.home(name)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_folder(store.refs.folder)
+        temporary = self._lease.temporary(home, "ref")
+        number = store.refs.next_number(home)
+        while not store.refs.append(name, record, number, temporary):
+            number = max(number + 1, store.refs.next_number(home))
+        return Version(name=name, version=number, **record)
+
+    def _finish_pack(self) -> int:
+        if not self._new or self._finished:
+            return 0
+        store = self._store
+        self._finished = True
+        pack = f"{new_id()}.pack"
+        entries = self._writer.finish(store.packs / pack)
+        store.index.add_pack(pack, entries)
+        return self._writer.written
+
+    def _same(self, name: str, object: dict[str, Any], digest: str) -> Version | None:
+        """The newest version, when it is what is to be committed."""
+        try:
+            newest = self._store.newest(name)
+            if newest is None or newest.digest != digest:
+                return None
+            manifest = self._store.manifest(newest.manifest)
+        except (CorruptError, LookupError):
+            return None
+        if canonical(manifest.object, "it") != canonical(object, "the tree"):
+            return None
+        # Whoever made it may not have come to this yet.
+        sync_folder(self._store.refs.home(name))
+        return self._store.version(name, newest.version, added=0)
+
+    def _needed(self, tree: object) -> list[ChunkId]:
+        ids = list(dict.fromkeys(_ids(tree)))
+        here = self._store.index.find(id for id in ids if id not in self._new)
+        mine = set(self._keys.values())
+        for id in ids:
+            if id in here:
+                self._refuse_condemned(id)
+            elif id in mine and id not in self._new:
+                raise ConflictError(
+                    f"chunk {id[:12]} went while the snapshot was taken", hint="Take it again."
+                )
+        return [id for id in ids if id in self._new or id in here]
+
+    def _present(self, chunks: Sequence[ChunkId]) -> list[ChunkId]:
+        ids = list(dict.fromkeys(chunks))
+        here = self._store.index.find(id for id in ids if id not in self._new)
+        for id in ids:
+            if id not in self._new and id not in here:
+                raise UsageError(f"chunk {id[:12]} is not in the store", chunk=id)
+            self._refuse_condemned(id)
+        return ids
+
+    def _refuse_condemned(self, id: ChunkId) -> None:
+        if id in self._condemned and id not in self._new:
+            raise ConflictError(
+                f"chunk {id[:12]} is being collected as garbage", hint="Take the snapshot again."
+            )
+
+    def _tag_file(self, name: str) -> Path:
+        return self._lease.temporary(self._store.refs.home(name), "tag")
+
+    def _look_at_disk(self, size: int) -> None:
+        usage = shutil.disk_usage(self._store.packs)
+        floor = usage.total * self._reserve
+        if self._reserve and usage.free - size < floor:
+            raise ProjectError(
+                f"the disk of {self._store.folder} has {size_text(usage.free)} left, and "
+                f"{size_text(floor)} ({self._reserve:.0%} of it) are kept free: nothing was kept",
+                hint="Free some space (`jupyter mlops snapshots gc`), or lower the setting "
+                "`snapshot-reserve`.",
+                free=usage.free,
+                reserve=floor,
+            )
+
+    def _full(self, error: OSError) -> OSError:
+        if isinstance(error, ProjectError):
+            return error
+        return no_room(error, "taking a snapshot", self._store.folder, self.new_bytes) or error
+
+    def _check(self) -> None:
+        if not self._open:
+            raise UsageError("this transaction has ended; begin another")
+        if os.getpid() != self._pid:
+            raise UsageError("this transaction belongs to the process that this one was forked of")
+
+
+def _give_up(writer: PackWriter, lease: Lease, pid: int) -> None:
+    if os.getpid() == pid:
+        writer.abort()
+        lease.release()
+
+
+def _threads() -> int:
+    return max(1, min(4, os.cpu_count() or 1))
+
+
+def _bytes_of(raw: bytes | memoryview) -> memoryview:
+    view = memoryview(raw)
+    if view.nbytes > MAX_CHUNK:
+        raise UsageError(f"a chunk of {size_text(view.nbytes)} is more than the 1.1 GB it may have")
+    if view.nbytes == 0:
+        return memoryview(b"")
+    if not view.c_contiguous:
+        raise UsageError("a chunk must be contiguous bytes")
+    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+
+
+def _ids(tree: object) -> Iterator[str]:
+    stack = [tree]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            if len(item) == 64 and _ID.fullmatch(item):
+                yield item
+        elif isinstance(item, Mapping):
+            stack.extend(reversed(list(item.values())))
+        elif isinstance(item, (list, tuple)):
+            stack.extend(reversed(item))
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return len(value) if isinstance(value, (list, tuple)) else None

@@ -47,8 +47,6 @@ class Config:
         output_limit: bytes kept of each output; what was cut off is named.
         snapshot_remote: where ``snapshots push`` and ``pull`` go when none is named: a folder, or
             any address fsspec knows (``s3://bucket/prefix``, ``gs://``, ``az://``, ``sftp://``).
-        snapshot_input_limit: bytes; a larger input of a tracked cell is known by its digest only.
-        snapshot_project_limit: bytes that snapshots taken on their own may take in a project.
         snapshot_reserve: the part of the disk that snapshots leave free, from 0 to 1.
         serve_body_limit: bytes; the largest request body a deployment reads.
         serve_row_limit: rows; the largest batch a deployment scores in one request.
@@ -69,8 +67,6 @@ class Config:
     capture_inputs: bool = True
     output_limit: int = 1024 * 1024
     snapshot_remote: str | None = None
-    snapshot_input_limit: int = 256 * 1000 * 1000
-    snapshot_project_limit: int = 5 * 1000 * 1000 * 1000
     snapshot_reserve: float = 0.1
     serve_body_limit: int = 16 * 1024 * 1024
     serve_row_limit: int = 100_000

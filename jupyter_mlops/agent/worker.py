@@ -24,6 +24,7 @@ from ..config import load_config
 from ..errors import MlopsError, UsageError
 from ..model.registry import ModelVersion, key_metric
 from ..project import Project, open_project
+from . import BEGUN
 
 if TYPE_CHECKING:
     from ..registry import AliasChange
@@ -45,6 +46,12 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
     while line := requests.get():
         request = json.loads(line)
+        # A request that was begun is not repeated when this process dies: it may have had effects.
+        try:
+            answers.write(BEGUN.decode())
+            answers.flush()
+        except BrokenPipeError:
+            return 0
         try:
             result = {"result": _run(project, request["op"], request.get("args") or {})}
         except MlopsError as error:

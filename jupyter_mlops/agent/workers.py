@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import MlopsError, ServiceError, UsageError
 from ..project import Project
+from . import BEGUN
 
 __all__ = ["Worker", "Workers"]
 
@@ -95,7 +96,11 @@ class Worker:
         assert self._process is not None  # noqa: S101
         self._asked += 1
         request = {"id": self._asked, "op": op, "args": args}
-        answer = await self._exchange(request, timeout, op)
+        try:
+            answer = await self._exchange(request, timeout, op)
+        except _Unreached:  # It had died since the last one: nothing was begun.
+            await self._start()
+            answer = await self._exchange(request, timeout, op)
         if "error" in answer:
             raise MlopsError.from_dict(answer["error"])
         return answer.get("result")
@@ -129,10 +134,15 @@ class Worker:
         assert process is not None  # noqa: S101
         assert process.stdin is not None  # noqa: S101
         assert process.stdout is not None  # noqa: S101
+        begun = False
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
-            await process.stdin.drain()
-            line = await asyncio.wait_for(process.stdout.readline(), timeout)
+            async with asyncio.timeout(timeout):
+                with contextlib.suppress(ConnectionError):  # Its end of the pipe tells, too.
+                    await process.stdin.drain()
+                line = await process.stdout.readline()
+                if line == BEGUN:
+                    begun, line = True, await process.stdout.readline()
         except TimeoutError:
             raise _Broken(
                 f"{op} did not finish within {timeout:g} s and was ended", hint=self._hint()
@@ -144,7 +154,8 @@ class Worker:
         except ValueError:
             code = await process.wait() if not line else None
             ended = "answered with what is not JSON" if line else f"ended (exit code {code})"
-            raise _Broken(
+            kind = _Broken if begun or line else _Unreached
+            raise kind(
                 f"{op}: the worker under {self.interpreter} {ended}", hint=self._hint()
             ) from None
         if not isinstance(answer, dict) or answer.get("id") != request["id"]:
@@ -236,6 +247,10 @@ class Workers:
 
 class _Broken(ServiceError):
     """The child itself failed, and not the operation."""
+
+
+class _Unreached(_Broken):
+    """The child ended before it had begun with the request."""
 
 
 class _NotStarted(_Broken):

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from jupyter_mlops.journal import redaction
+from jupyter_mlops.model import ids
 from jupyter_mlops.project import Project, open_project
 
 # No deadlines: a test must not depend on how busy the machine is.  In CI the examples are the same
@@ -70,9 +71,13 @@ def _private_environment() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test's writers have learned to be a secret is none in the next test."""
+def _nothing_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test's writers have learned to be a secret is none in the next test.
+
+    Nor does a clock that one test moves move the ids of the next: they only ever rise.
+    """
     monkeypatch.setattr(redaction, "_default", None)
+    monkeypatch.setattr(ids, "_last", ids._last)
 
 
 @pytest.fixture

@@ -154,6 +154,9 @@ def open_notebook(browser: Browser, lab: Lab, notebook: str, *, theme: str = "li
     page.wait_for_selector("#jupyterlab-splash", state="detached")
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
     wait_for_idle(page)
+    dialog = page.locator(".jp-Dialog")
+    if dialog.count():  # What would silently take every click is said at once.
+        raise AssertionError(f"a dialog is open: {dialog.first.inner_text()!r}")
     return page
 
 

@@ -18,30 +18,14 @@ from .._version import version
 from ..config import Config
 from ..errors import ProjectError
 from ..journal import BlobStore, SessionJournal, redact_text, this_process
-from ..model.events import (
-    CellEvent,
-    EnvironmentRecord,
-    RunAmended,
-    RunProgress,
-    RunRecord,
-    RunStarted,
-    SessionHeader,
-)
+from ..journal.reader import Record
+from ..model.events import SessionHeader
 from ..model.ids import new_id
 from ..project import Project
 
-__all__ = ["Session", "user_name"]
+__all__ = ["Record", "Session", "user_name"]
 
 _QUEUE = 10_000
-Record = (
-    SessionHeader
-    | CellEvent
-    | RunStarted
-    | RunRecord
-    | RunProgress
-    | RunAmended
-    | EnvironmentRecord
-)
 
 
 class Session:

@@ -27,6 +27,7 @@ __all__ = [
     "MIME",
     "bundle",
     "card_payload",
+    "file_row",
     "live_payload",
     "mlflow_link",
     "render_html",
@@ -86,7 +87,7 @@ def card_payload(
                 for model in run.models
             ],
             "inputs": [_input(item) for item in run.inputs],
-            "files": [_file(item) for item in run.files],
+            "files": [file_row(item) for item in run.files],
             "seeds": run.seeds,
             "left_out": run.left_out,
             "warnings": list(run.warnings),
@@ -298,7 +299,8 @@ def _input(item: InputRecord) -> dict[str, Any]:
     }
 
 
-def _file(item: FileRecord) -> dict[str, Any]:
+def file_row(item: FileRecord) -> dict[str, Any]:
+    """A file beside a run as it is listed, without its content."""
     return {
         "name": item.name,
         "kind": item.kind,

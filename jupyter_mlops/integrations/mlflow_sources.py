@@ -11,6 +11,7 @@ import math
 import os
 import sqlite3
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -28,7 +29,7 @@ __all__ = ["FolderSource", "ServerSource", "Source", "SqliteSource", "open_sourc
 Row = dict[str, Any]
 
 
-class Source:
+class Source(ABC):
     """``label`` names it in the tags of what is copied; ``rows`` are those of a table of MLflow's.
 
     A table that there is not has none.
@@ -36,9 +37,9 @@ class Source:
 
     label: str
 
+    @abstractmethod
     def rows(self, table: str) -> Iterator[Row]:
         """Yield the rows of a table, in an order in which none needs a later one."""
-        raise NotImplementedError
 
 
 def open_source(uri: str, timeout: float) -> Source:

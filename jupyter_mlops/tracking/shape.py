@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..capture.card import file_row
 from ..model.events import FileRecord
 from .comparison import thinned
 from .details import RunDetails
@@ -54,14 +55,7 @@ def details_dict(details: RunDetails) -> dict[str, Any]:
 
 
 def _file(item: FileRecord) -> dict[str, Any]:
-    return {
-        "name": item.name,
-        "kind": item.kind,
-        "size": item.size,
-        "kept": item.blob is not None or item.text is not None,
-        "reason": item.reason,
-        "text": None if item.text is None else item.text[:_TEXT],
-    }
+    return file_row(item) | {"text": None if item.text is None else item.text[:_TEXT]}
 
 
 def _without_type(data: dict[str, Any]) -> dict[str, Any]:

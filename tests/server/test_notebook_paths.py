@@ -39,9 +39,9 @@ def says(kernel: str) -> Path | None:
 @pytest.fixture
 def session(server: Server, place: Path) -> Iterator[tuple[str, str]]:
     """``(session id, kernel id)`` of ``work/Untitled.ipynb``, with a real kernel."""
-    (place / "work").mkdir()
-    (place / "work" / "Untitled.ipynb").write_text(json.dumps(NOTEBOOK))
-    made = start(server, f"{place.name}/work/Untitled.ipynb")
+    (place / "notes").mkdir()
+    (place / "notes" / "Untitled.ipynb").write_text(json.dumps(NOTEBOOK))
+    made = start(server, f"{place.name}/notes/Untitled.ipynb")
     yield made
     server.ask("DELETE", f"sessions/{made[0]}", prefix="/api/")
 
@@ -50,20 +50,20 @@ def test_a_kernel_is_told_its_notebooks_name(
     server: Server, place: Path, session: tuple[str, str]
 ) -> None:
     session_id, kernel = session
-    until(lambda: says(kernel) == place / "work" / "Untitled.ipynb")
+    until(lambda: says(kernel) == place / "notes" / "Untitled.ipynb")
     assert stat.S_IMODE(path_file(kernel).stat().st_mode) == 0o600
     assert stat.S_IMODE(path_file(kernel).parent.stat().st_mode) == 0o700
 
     name = "Taxi tips ü.ipynb"
-    rename(server, f"{place.name}/work/Untitled.ipynb", f"{place.name}/work/{name}")
-    until(lambda: says(kernel) == place / "work" / name)
+    rename(server, f"{place.name}/notes/Untitled.ipynb", f"{place.name}/notes/{name}")
+    until(lambda: says(kernel) == place / "notes" / name)
     # The session goes on reporting the old path until its client says otherwise; looking at it
     # again must not bring the old name back.
     listed = server.ask("GET", "sessions", prefix="/api/").data
     assert [s["path"] for s in listed if s["id"] == session_id] == [
-        f"{place.name}/work/Untitled.ipynb"
+        f"{place.name}/notes/Untitled.ipynb"
     ]
-    rename(server, f"{place.name}/work", f"{place.name}/study")
+    rename(server, f"{place.name}/notes", f"{place.name}/study")
     until(lambda: says(kernel) == place / "study" / name)
 
     # Now the client tells the session, as JupyterLab does after a rename.
@@ -80,18 +80,18 @@ def test_a_rename_right_after_the_start_is_seen(
     server: Server, place: Path, session: tuple[str, str]
 ) -> None:
     _, kernel = session
-    rename(server, f"{place.name}/work/Untitled.ipynb", f"{place.name}/work/early.ipynb")
-    until(lambda: says(kernel) == place / "work" / "early.ipynb")
+    rename(server, f"{place.name}/notes/Untitled.ipynb", f"{place.name}/notes/early.ipynb")
+    until(lambda: says(kernel) == place / "notes" / "early.ipynb")
 
 
 def test_a_folder_that_only_begins_with_the_same_letters_is_another(
     server: Server, place: Path, session: tuple[str, str]
 ) -> None:
     _, kernel = session
-    until(lambda: says(kernel) == place / "work" / "Untitled.ipynb")
+    until(lambda: says(kernel) == place / "notes" / "Untitled.ipynb")
     (place / "wor").mkdir()
     rename(server, f"{place.name}/wor", f"{place.name}/other")
-    rename(server, f"{place.name}/work", f"{place.name}/moved")
+    rename(server, f"{place.name}/notes", f"{place.name}/moved")
     until(lambda: says(kernel) == place / "moved" / "Untitled.ipynb")
 
 

@@ -96,7 +96,7 @@ def test_no_text_leads_out(text: str) -> None:
 
 def test_people_read_their_home_as_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
-    assert display_path(Path("/home/ada/work/taxi")) == "~/work/taxi"
+    assert display_path(Path("/home/ada/trips/taxi")) == "~/trips/taxi"
     assert display_path(Path("/home/ada")) == "~"
     assert display_path(Path("/srv/taxi")) == "/srv/taxi"
 

@@ -172,9 +172,9 @@ def promoted(server: Server, path: str, **body: str) -> dict[str, Any]:
 def test_a_tracked_notebook_is_promoted(server: Server, place: Path) -> None:
     project = open_project(place)
     cells = [("c1", "factor = 2"), ("c2", "dead_end = 1"), ("c3", "%%track\nscore = factor * 0.25")]
-    notebook = write(place / "work" / "taxi.ipynb", cells)
+    notebook = write(place / "trips" / "taxi.ipynb", cells)
     record(project, notebook, cells, metrics={"score": 0.5})
-    job = promoted(server, f"{place.name}/work/taxi.ipynb", name="taxi-tips")
+    job = promoted(server, f"{place.name}/trips/taxi.ipynb", name="taxi-tips")
     assert (job["state"], job["error"]) == ("done", None), job
     assert (job["result"]["name"], job["result"]["verdict"]) == ("taxi-tips", "equal")
     assert job["result"]["undo"]

@@ -114,6 +114,8 @@ class InputRecord(_Record):
     types; ``source`` is the path (relative to the project root where it lies below) or address that
     it was read from.  ``how`` says how it was seen: ``used`` (a variable that the cell reads),
     ``read`` (a reader's call) or ``opened`` (the operating system's open).  ``size`` is in bytes.
+    ``snapshot`` is the version that keeps it (``name@3``) and ``added`` the bytes that this version
+    was new on disk; ``None`` where its data are not kept, and ``reason`` may say why.
     """
 
     type: ClassVar[str] = "input"
@@ -127,6 +129,8 @@ class InputRecord(_Record):
     source: str | None = None
     how: str = "used"
     reason: str | None = None
+    snapshot: str | None = None
+    added: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ class SnapshotStore:
         self.manifests = self.folder / "manifests"
         self.refs = Refs(self.folder / "refs")
         self.leases = Leases(self.folder / "leases")
+        self.sizes: dict[str, int] = {}  # Of files that never change: see ``bytes_on_disk``.
         self._seed: int | None = None
         with contextlib.suppress(OSError):  # ``begin`` says what is wrong.
             self._prepare()
@@ -308,6 +309,15 @@ class SnapshotStore:
         from .usage import usage
 
         return usage(self)
+
+    def bytes_on_disk(self) -> int:
+        """What packs and manifests take, in bytes: cheap enough to ask before each snapshot.
+
+        Files that are being written count only when they are whole; 0 where there is no store.
+        """
+        from .usage import stored_bytes
+
+        return stored_bytes(self)
 
     def purge(self, spec: str, *, reason: str | None = None, wait: float = 30.0) -> Erased:
         """Erase a version for good; see ``erasing.purge``."""

@@ -1,16 +1,14 @@
-"""The store: chunks, versions, tags, specs, removal, collection, erasure, and the cache."""
+"""The store: chunks, versions, tags, specs, and the cache."""
 
 from __future__ import annotations
 
 import gc as memory
-import os
 import stat
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +19,6 @@ from hypothesis import strategies as st
 
 from jupyter_mlops.config import Config, load_config
 from jupyter_mlops.errors import (
-    ConflictError,
     CorruptError,
     NotFoundError,
     ProjectError,
@@ -29,13 +26,10 @@ from jupyter_mlops.errors import (
 )
 from jupyter_mlops.project import Project
 from jupyter_mlops.snapshots.chunks import Compressor, chunk_id, decode_chunk
-from jupyter_mlops.snapshots.erasing import rewrite
 from jupyter_mlops.snapshots.index import on_network
-from jupyter_mlops.snapshots.manifests import Manifest
 from jupyter_mlops.snapshots.naming import file_name, plain_name
 from jupyter_mlops.snapshots.store import (
     SnapshotStore,
-    Transaction,
     Version,
     open_store,
 )
@@ -251,200 +245,6 @@ def test_what_is_not_json_is_refused(store: SnapshotStore) -> None:
     with store.begin() as transaction, pytest.raises(UsageError, match="contiguous"):
         transaction.add(memoryview(b"abcdef")[::2])
     assert store.versions() == []
-
-
-def test_remove_and_undo(store: SnapshotStore) -> None:
-    put(store, "a", noise(1), tags=["t"])
-    put(store, "a", noise(2))
-    store.remove("a")
-    assert [v.version for v in store.versions("a")] == [1]
-    with pytest.raises(NotFoundError, match="was removed"):
-        store.resolve("a@2")
-    assert store.restore_removed("a").version == 2
-    store.remove("a@1")
-    with pytest.raises(NotFoundError, match="was removed"):
-        store.resolve("a@t")
-    with pytest.raises(NotFoundError, match="no removed version"):
-        store.restore_removed("a@2")
-    assert store.restore_removed("a@1").tags == ("t",)
-    assert content(store, "a@1") == [noise(1)]
-
-
-def test_gc_takes_what_nothing_needs_and_says_so_before(store: SnapshotStore) -> None:
-    put(store, "a", noise(1), noise(2), tags=["t"])
-    put(store, "a", noise(2), noise(3))
-    store.remove("a@1")
-    assert store.gc(grace=3600).versions == []
-    plan = store.gc(grace=0)
-    assert plan.dry_run
-    assert plan.versions == ["a@1"]
-    assert store.restore_removed("a@1")
-    store.remove("a@1")
-    done = store.gc(dry_run=False, grace=0)
-    # Half of the first pack is live: it stays.
-    assert (done.versions, done.removed_packs, done.rewritten_packs) == (["a@1"], 0, 0)
-    put(store, "b", *[noise(n) for n in range(10, 14)])
-    put(store, "c", noise(10))
-    store.remove("b")
-    plan, done = store.gc(grace=0), store.gc(dry_run=False, grace=0)
-    assert (plan.rewritten_packs, plan.chunks) == (done.rewritten_packs, done.chunks) == (1, 3)
-    assert abs(plan.freed - done.freed) < 500
-    assert content(store, "c") == [noise(10)]
-    assert content(store, "a") == [noise(2), noise(3)]
-    with pytest.raises(NotFoundError, match="no removed version"):
-        store.restore_removed("a@1")
-    with pytest.raises(NotFoundError, match="was erased"):
-        store.resolve("b@1")
-    # Numbers are not given again.
-    assert put(store, "b", b"x").version == 2
-    assert store.verify().ok
-
-
-def test_gc_leaves_alone_what_somebody_may_be_writing(store: SnapshotStore) -> None:
-    put(store, "a", noise(1))
-    store.remove("a")
-    with store.begin() as transaction:
-        id = transaction.add(noise(1))  # Refers to what only the removed version has.
-        report = store.gc(dry_run=False, grace=0, wait=0.05)
-        assert len(report.held) == 1
-        assert f"process {os.getpid()}" in report.held[0]
-        transaction.commit("b", {"columns": [id]}, digest="d")
-    report = store.gc(dry_run=False, grace=0)
-    assert (report.versions, report.removed_packs) == (["a@1"], 0)
-    assert content(store, "b") == [noise(1)]
-
-
-def test_a_transaction_does_not_build_on_what_is_condemned(store: SnapshotStore) -> None:
-    first = put(store, "a", noise(1))
-    (id,) = store.manifest(first.manifest).chunks
-    (store.folder / "condemned" / "someone.ids").write_text(id)
-    with store.begin() as transaction:
-        assert not transaction.has(id)
-        with pytest.raises(ConflictError, match="being collected"):
-            transaction.commit("c", {"columns": [id]}, digest="d")
-    with store.begin() as transaction:
-        assert transaction.add(noise(1)) == id
-        assert transaction.new_bytes == 20_000
-        transaction.commit("b", {"columns": [id]}, digest="d")
-    assert len(list(store.packs.iterdir())) == 2
-    # What a dead collector left behind goes, and so does the copy.
-    store.gc(dry_run=False, grace=0)
-    assert not list((store.folder / "condemned").iterdir())
-    assert len(list(store.packs.iterdir())) == 1
-    assert content(store, "a") == content(store, "b") == [noise(1)]
-
-
-def test_gc_touches_nothing_when_it_cannot_tell_what_is_needed(store: SnapshotStore) -> None:
-    version = put(store, "a", noise(1))
-    put(store, "b", noise(2))
-    store.remove("b")
-    path = store.manifests / version.manifest
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(CorruptError, match="a@1"):
-        store.gc(dry_run=False, grace=0)
-    assert store.restore_removed("b")
-    assert content(store, "b") == [noise(2)]
-
-
-def test_a_commit_whose_lease_was_taken_away_makes_no_version(store: SnapshotStore) -> None:
-    with store.begin() as transaction:
-        id = transaction.add(noise(1))
-        for path in (store.folder / "leases").iterdir():
-            path.unlink()
-        with pytest.raises(ConflictError, match="lease"):
-            transaction.commit("a", {"columns": [id]}, digest="d")
-    assert store.versions() == []
-    assert not list(store.manifests.iterdir())
-
-
-def test_purge_erases_for_good(store: SnapshotStore) -> None:
-    secret = b"Rosa Parker, 1 High Street" + noise(7, 30_000)
-    put(store, "a", noise(1), noise(2), secret, tags=["t"])
-    put(store, "a", noise(1), noise(3))
-    report = store.purge("a@1", reason="asked for")
-    assert (report.chunks, report.shared, report.shared_with) == (2, 1, ["a@2"])
-    assert report.freed > 49_000
-    assert content(store, "a") == [noise(1), noise(3)]
-    for path in [p for p in store.folder.rglob("*") if p.is_file()]:
-        assert b"Rosa" not in path.read_bytes()
-    assert "asked for" in (store.refs.path("a", 1, "gone")).read_text()
-    for spec in ("a@1", "a@t"):
-        with pytest.raises(NotFoundError):
-            store.resolve(spec)
-    with pytest.raises(NotFoundError, match="erased already"):
-        store.purge("a@1")
-    assert store.verify().ok
-
-
-def test_an_interrupted_purge_is_completed_by_the_next(
-    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from jupyter_mlops.snapshots import erasing
-
-    put(store, "a", noise(1), noise(2))
-    put(store, "b", noise(2))
-
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(erasing, "sweep", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            store.purge("a@1")
-    assert store.purge("a@1").chunks == 1
-    assert [len(store.index.find([chunk_id(noise(n))])) for n in (1, 2)] == [0, 1]
-    assert content(store, "b") == [noise(2)]
-
-
-def test_purge_waits_for_nobody_for_ever(store: SnapshotStore) -> None:
-    put(store, "a", noise(1))
-    with store.begin(), pytest.raises(ConflictError, match="nothing was erased"):
-        store.purge("a", wait=0.05)
-    assert content(store, "a") == [noise(1)]
-
-
-def without_noise_2(
-    version: Version, manifest: Manifest, transaction: Transaction
-) -> Manifest | None:
-    secret = chunk_id(noise(2))
-    columns = manifest.object["columns"]
-    if secret not in columns:
-        return None
-    kept = [id for id in columns if id != secret] + [transaction.add(b"left out")]
-    return replace(manifest, object={**manifest.object, "columns": kept}, digest="other")
-
-
-def test_all_versions_of_a_name_lose_a_column(store: SnapshotStore) -> None:
-    put(store, "a", noise(1), noise(2), message="m", tags=["t"])
-    put(store, "a", noise(3))
-    put(store, "a", noise(2), noise(4))
-    store.remove("a@3")
-    before = store.resolve("a@1")
-    report = rewrite(store, "a", without_noise_2, reason="asked for")
-    assert (report.versions, report.chunks) == (["a@1", "a@3"], 1)
-    assert 20_000 < report.freed < 23_000
-    assert content(store, "a@1") == [noise(1), b"left out"]
-    assert content(store, "a@2") == [noise(3)]
-    store.restore_removed("a@3")
-    assert content(store, "a@3") == [noise(4), b"left out"]
-    after = store.resolve("a@1")
-    assert (after.created, after.message, after.tags) == (before.created, "m", ("t",))
-    assert after.digest == "other"
-    assert after.meta["erased"][0]["reason"] == "asked for"
-    assert not store.index.has(chunk_id(noise(2)))
-    assert not (store.manifests / before.manifest).exists()
-    assert rewrite(store, "a", without_noise_2).versions == []
-    assert store.verify().ok
-
-
-def test_losing_a_column_is_completed_by_the_next_call(store: SnapshotStore) -> None:
-    put(store, "a", noise(1), noise(2))
-    with store.lease("reader"), pytest.raises(ConflictError, match="nothing was erased"):
-        rewrite(store, "a", without_noise_2, wait=0.05)
-    assert content(store, "a") == [noise(1), b"left out"]
-    assert store.index.has(chunk_id(noise(2)))
-    assert rewrite(store, "a", without_noise_2).chunks == 1
-    assert not store.index.has(chunk_id(noise(2)))
 
 
 @pytest.mark.parametrize("damage", ["missing", "garbage", "empty", "stale"])

@@ -12,6 +12,7 @@ from jupyter_server.extension.application import ExtensionApp
 from traitlets import Float, Integer
 
 from .agents import Agents
+from .comparisons import Comparisons
 from .feed import SCHEMA_ID, ChangeFeed
 from .notebook_paths import CONTENTS_EVENTS, KERNEL_EVENTS, NotebookPaths
 from .promotions import Job, Jobs
@@ -47,6 +48,7 @@ class MlopsApp(ExtensionApp):
 
     readers: ThreadPoolExecutor
     agents: Agents
+    comparisons: Comparisons
     feed: ChangeFeed
     jobs: Jobs
     notebook_paths: NotebookPaths | None = None
@@ -72,6 +74,7 @@ class MlopsApp(ExtensionApp):
         """Make what the handlers use, and register the event."""
         self.readers = ThreadPoolExecutor(4, thread_name_prefix="mlops-read")
         self.agents = Agents(self.agent_timeout, self.readers)
+        self.comparisons = Comparisons()
         self.feed = ChangeFeed(self.emit, self.readers, self.log, self.poll_interval)
         self.jobs = Jobs(self.max_jobs, self._job_changed, self.log)
         self.events.register_event_schema(Path(__file__).parent / "events" / "change-v1.yaml")
@@ -104,6 +107,7 @@ class MlopsApp(ExtensionApp):
         if self.notebook_paths is not None:
             await self.notebook_paths.close()
         self.agents.close()
+        self.comparisons.close()
         self.readers.shutdown(wait=False, cancel_futures=True)
 
     def emit(self, kind: str, action: str, id: str, project: str) -> None:

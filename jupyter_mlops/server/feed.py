@@ -23,6 +23,7 @@ from .. import tracking
 from ..errors import MlopsError
 from ..project import Project
 from ..state import Change, StateDB, changes_after, last_change
+from .snapshot_feed import SnapshotWatch
 
 __all__ = ["SCHEMA_ID", "ChangeFeed"]
 
@@ -39,6 +40,7 @@ class _Watched:
     stamp: tuple[int, ...] = ()
     journal: tuple[tuple[str, int], ...] = ()
     waiting: int = 0
+    snapshots: SnapshotWatch | None = None
     problem: str | None = None
 
 
@@ -91,6 +93,8 @@ class ChangeFeed:
         try:
             changes = _changes(watched)
             changes += _delivery(watched)
+            if watched.snapshots is not None:
+                changes += watched.snapshots.changes()
         except (MlopsError, OSError) as error:
             # A damaged database is told to whoever asks; saying it twice a second helps nobody.
             if str(error) != watched.problem:
@@ -104,6 +108,7 @@ class ChangeFeed:
 def _start(project: Project) -> _Watched:
     watched = _Watched(project, 0)
     try:
+        watched.snapshots = SnapshotWatch(project)
         if _has_database(project):
             with StateDB(project).read() as connection:
                 watched.seq = last_change(connection)

@@ -13,7 +13,7 @@ __all__ = ["document"]
 
 _ERRORS = {
     400: "A path, query or body that is not valid, or that cannot be done as asked.",
-    404: "No such run, model version, deployment or job.",
+    404: "No such run, model version, snapshot, deployment or job.",
     409: "It exists already, or a gate refused (fields.gates).",
     503: "The agent or the tracking server did not answer.",
 }
@@ -34,8 +34,8 @@ def document(base_url: str = "/", version: str = "0") -> dict[str, Any]:
         "info": {
             "title": "jupyter_mlops",
             "version": version,
-            "description": "Runs, models, pipelines, schedules and deployments of the projects "
-            "below a Jupyter server's root folder. Times are seconds since the epoch.",
+            "description": "Runs, models, snapshots, pipelines, schedules and deployments of the "
+            "projects below a Jupyter server's root folder. Times are seconds since the epoch.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": f"{base_url.rstrip('/')}/{PREFIX}"}],

@@ -108,6 +108,47 @@ OPERATIONS: tuple[Operation, ...] = (
         path_parameters=_RUN_ID,
     ),
     Operation(
+        "get", "snapshots", "Names of snapshots with their newest versions, newest first",
+        "read", "mlops:snapshots", "Snapshots", query="snapshots", errors=(400,),
+    ),
+    Operation(
+        "get", "snapshots/versions", "The versions of one name, newest first",
+        "read", "mlops:snapshots", "SnapshotVersions", query="snapshot_versions",
+        errors=(400, 404),
+    ),
+    Operation(
+        "get", "snapshots/version", "One version with its columns and their statistics",
+        "read", "mlops:snapshots", "SnapshotDetails", query="snapshot", errors=(400, 404),
+    ),
+    Operation(
+        "get", "snapshots/runs", "The runs, among the newest, whose input a version is",
+        "read", "mlops:snapshots", "SnapshotRuns", query="snapshot_runs", errors=(400, 404),
+    ),
+    Operation(
+        "get", "snapshots/diff", "What differs between two versions, a page of rows at a time",
+        "read", "mlops:snapshots", "SnapshotDiff", query="snapshot_pair", errors=(400, 404),
+    ),
+    Operation(
+        "get", "snapshots/usage", "What takes how much space, and what sharing saved",
+        "read", "mlops:snapshots", "SnapshotUsage", query="path", errors=(400,),
+    ),
+    Operation(
+        "put", "snapshots/tags", "Let a tag name a version, whatever it named before",
+        "write", "mlops:snapshots", "SnapshotChange", body="SnapshotTag", errors=(400, 404),
+    ),
+    Operation(
+        "delete", "snapshots/tags", "Take a tag away",
+        "write", "mlops:snapshots", "SnapshotChange", query="snapshot_tag", errors=(400, 404),
+    ),
+    Operation(
+        "post", "snapshots/remove", "Remove a version; it can come back until gc has run",
+        "write", "mlops:snapshots", "SnapshotChange", body="SnapshotPlace", errors=(400, 404),
+    ),
+    Operation(
+        "post", "snapshots/restore", "Bring a removed version back",
+        "write", "mlops:snapshots", "SnapshotChange", body="SnapshotPlace", errors=(400, 404),
+    ),
+    Operation(
         "get", "pipelines", "The project's pipelines",
         "read", "mlops:pipelines", "Pipelines", query="path", errors=(400,),
     ),

@@ -49,6 +49,8 @@ _INPUT = object_of(
         "source": TEXT,
         "how": STRING,
         "reason": TEXT,
+        "snapshot": TEXT | {"description": "The version that keeps it: name@3."},
+        "added": {"type": "integer", "description": "Bytes that this version was new on disk."},
     }
 )
 _FILE = object_of(

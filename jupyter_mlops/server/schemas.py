@@ -14,6 +14,7 @@ from .shapes import (
     INTEGER,
     METRICS,
     NUMBER,
+    PATH,
     STRING,
     STRINGS,
     TEXT,
@@ -24,14 +25,10 @@ from .shapes import (
 from .shapes import list_of as _list
 from .shapes import object_of as _object
 from .shapes import or_null as _or_null
+from .snapshot_schemas import SNAPSHOT_BODIES, SNAPSHOT_COMPONENTS, SNAPSHOT_QUERIES
 
 __all__ = ["BODIES", "COMPONENTS", "QUERIES", "ref"]
 
-PATH: Schema = {
-    "type": "string",
-    "maxLength": 4096,
-    "description": "Contents path of the active notebook or folder: its project is meant.",
-}
 NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 200}
 RUN: Schema = {
     "type": "string",
@@ -64,6 +61,7 @@ QUERIES: dict[str, Schema] = {
     "pair": _object({"path": PATH, "a": RUN, "b": RUN}, optional=("path",)),
     "why": _object({"path": PATH, "metric": NAME}, optional=("path", "metric")),
     "code": _object({"path": PATH, "name": NAME, "version": VERSION}, optional=("path",)),
+    **SNAPSHOT_QUERIES,
 }
 
 BODIES: dict[str, Schema] = {
@@ -88,6 +86,7 @@ BODIES: dict[str, Schema] = {
         },
         optional=("name",),
     ),
+    **SNAPSHOT_BODIES,
 }
 
 _MODEL_VERSION = _object(
@@ -205,6 +204,7 @@ COMPONENTS: dict[str, Schema] = BODIES | {
         }
     ),
     **RUN_COMPONENTS,
+    **SNAPSHOT_COMPONENTS,
     "Runs": _object({"runs": _list(ref("Run"))}),
     "Pipelines": _object(
         {

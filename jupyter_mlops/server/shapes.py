@@ -10,6 +10,7 @@ __all__ = [
     "INTEGER",
     "METRICS",
     "NUMBER",
+    "PATH",
     "STRING",
     "STRINGS",
     "TEXT",
@@ -33,6 +34,11 @@ BOOLEAN: Schema = {"type": "boolean"}
 STRINGS: Schema = {"type": "array", "items": STRING}
 FREE: Schema = {"type": "object"}
 METRICS: Schema = {"type": "object", "additionalProperties": {"type": ["number", "null"]}}
+PATH: Schema = {
+    "type": "string",
+    "maxLength": 4096,
+    "description": "Contents path of the active notebook or folder: its project is meant.",
+}
 
 
 def ref(name: str) -> Schema:

@@ -22,6 +22,7 @@ from .target import (
     tracking_uri,
     watched_experiments,
 )
+from .using import SnapshotUse, runs_using
 from .why import explain
 from .wording import measured, plain
 
@@ -31,6 +32,7 @@ __all__ = [
     "RunChange",
     "RunDetails",
     "Section",
+    "SnapshotUse",
     "SyncState",
     "WaitingRuns",
     "capture_level",
@@ -57,6 +59,7 @@ __all__ = [
     "restore_run",
     "revoke_consent",
     "run_details",
+    "runs_using",
     "sections_page",
     "sections_text",
     "sync_state",

@@ -86,6 +86,6 @@ def test_the_schema_allows_what_the_feed_and_the_jobs_say() -> None:
     path = Path(app.__file__).parent / "events" / "change-v1.yaml"
     schema = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert schema["$id"] == SCHEMA_ID
-    kinds = {"run", "model", "schedule", "deployment", "pipeline", "sync", "job"}
+    kinds = {"run", "model", "schedule", "deployment", "pipeline", "snapshot", "sync", "job"}
     assert set(schema["properties"]["kind"]["enum"]) == kinds
     assert set(schema["properties"]) == set(schema["required"])

@@ -15,6 +15,7 @@ import pytest
 from jupyter_mlops.project import Project, open_project
 from jupyter_mlops.server import feed as feed_module
 from jupyter_mlops.server.feed import ChangeFeed
+from jupyter_mlops.snapshots.service import existing_store, take
 from jupyter_mlops.state import StateDB, record_change
 
 Said = list[tuple[str, str, str, str]]
@@ -177,3 +178,43 @@ def test_only_so_many_projects_are_watched(tmp_path: Path) -> None:
         assert sorted(event[2] for event in said) == ["p0", "p69"]
 
     with_feed(steps)
+
+
+def test_snapshots_that_come_change_and_go_are_told_once(project: Project) -> None:
+    take(project, [1], "before")
+
+    async def steps(feed: ChangeFeed, said: Said) -> None:
+        def told(*wanted: tuple[str, str]) -> None:
+            assert said == [("snapshot", action, id, project.key) for action, id in wanted]
+            said.clear()
+
+        await feed.watch(project)
+        take(project, [1], "data/flights.csv")
+        take(project, [2], "before")
+        await until_told(feed, said)
+        told(("updated", "before"), ("created", "data/flights.csv"))
+        store = existing_store(project)
+        for act in (
+            lambda: store.tag("before@1", "first"),
+            lambda: store.untag("before@first"),
+            lambda: store.remove("before@2"),
+            lambda: store.restore_removed("before@2"),
+        ):
+            act()
+            await until_told(feed, said)
+            told(("updated", "before"))
+        shutil.rmtree(project.state / "snapshots" / "refs" / "before")
+        await until_told(feed, said)
+        told(("removed", "before"))
+        await feed.poll()
+        told()
+
+    with_feed(steps)
+
+
+async def until_told(feed: ChangeFeed, said: Said) -> None:
+    for _ in range(200):
+        await feed.poll()
+        if said:
+            return
+        await asyncio.sleep(0.02)

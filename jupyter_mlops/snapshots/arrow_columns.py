@@ -158,13 +158,15 @@ def _text(array: Any, valid: Any, column: str) -> Text:
     if first or not wide:
         offsets = offsets.astype("i8") - first
     if valid is not None:
-        lengths = offsets[1:] - offsets[:-1]
-        if lengths[~valid].any():  # What lies below a missing value is anything.
+        gone = numpy.flatnonzero(~valid)
+        # What lies below a missing value is anything.
+        if (offsets[gone + 1] - offsets[gone]).any():
+            lengths = offsets[1:] - offsets[:-1]
             data = data[numpy.repeat(valid, lengths)]
             lengths = numpy.where(valid, lengths, 0)
             offsets = numpy.zeros(rows + 1, "i8")
             numpy.cumsum(lengths, out=offsets[1:])
-    if rows and int((offsets[1:] - offsets[:-1]).max()) >= 2**30:
+    if len(data) >= 2**30 and int((offsets[1:] - offsets[:-1]).max()) >= 2**30:
         raise Refused(f"column {column!r}: a value of more than 1 GB", column=column)
     return Text(offsets, data)
 

@@ -17,8 +17,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from blake3 import blake3
-
 from ..errors import CorruptError, NotFoundError, UntrustedError
 from ..journal import signing
 from .cuts import bounds, even_cuts, fixed_cuts, text_cuts
@@ -94,12 +92,16 @@ class Writer:
                 chunks.append(None)
                 continue
             if known:
-                entry = known.get(blake3(raw).hexdigest())
+                entry = known.get(self._tx.whole(raw))
                 if entry is not None and self.here(_ids(entry)):
                     chunks.append(entry)
                     continue
             entry = None
             if old is not None and same and width in (1, 2, 4, 8):
+                id = self._tx.find(raw)
+                if id is not None:
+                    chunks.append(id)
+                    continue
                 entry = self._patch(raw, old["chunks"][number], width)
             chunks.append(entry or self._tx.add(raw, itemsize=width, hint=self._hint("fixed")))
         return chunks
@@ -117,8 +119,6 @@ class Writer:
         if entry is None or self._read is None:
             return None
         base = entry if isinstance(entry, str) else entry["base"]
-        if self._tx.find(raw) is not None:
-            return None
         try:
             before = numpy.frombuffer(self._read([base])[0], f"u{width}")
         except (NotFoundError, CorruptError):  # Pulled in part, or damaged: it is not needed.
@@ -134,7 +134,7 @@ class Writer:
             "base": base,
             "at": self._tx.add(at.view("u1"), itemsize=4),
             "to": self._tx.add(now[at].view("u1"), itemsize=width),
-            "whole": blake3(raw).hexdigest(),
+            "whole": self._tx.whole(raw),
         }
 
     def _text(self, stream: Text, cuts: list[int], old: Node | None) -> list[Any]:
@@ -145,7 +145,7 @@ class Writer:
             lengths, data = stream.raw(start, start + count)
             entry = None
             if known:
-                entry = known.get(_whole(lengths, data))
+                entry = known.get(self._tx.whole(lengths, data))
                 if entry is not None and not self.here(_ids(entry)):
                     entry = None
             if entry is None and distinct and count > 256 and len(data):
@@ -182,7 +182,7 @@ class Writer:
             ),
             "lengths": self._tx.add(sizes, itemsize=4),
             "bytes": self._tx.add(joined) if len(joined) else None,
-            "whole": _whole(lengths, data),
+            "whole": self._tx.whole(lengths, data),
         }
 
 
@@ -378,10 +378,6 @@ def _wholes(old: Node | None) -> dict[str, Any]:
     if old is None:
         return {}
     return {e["whole"]: e for e in old["chunks"] if isinstance(e, dict)}
-
-
-def _whole(lengths: Any, data: Any) -> str:
-    return blake3(lengths).update(data).hexdigest()
 
 
 def _binary(text: Text) -> Any:

@@ -7,6 +7,7 @@ them; how it is compressed leaves no trace in it.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,15 @@ from blake3 import blake3
 
 from ..errors import CorruptError
 
-__all__ = ["CODECS", "MAX_CHUNK", "ChunkId", "Compressor", "chunk_id", "decode_chunk"]
+__all__ = [
+    "CODECS",
+    "MAX_CHUNK",
+    "ChunkId",
+    "Compressor",
+    "blake3_of",
+    "chunk_id",
+    "decode_chunk",
+]
 
 ChunkId = str
 
@@ -30,6 +39,14 @@ _ITEM = {2: "u2", 4: "u4", 8: "u8", 16: "c16"}
 def chunk_id(raw: bytes | bytearray | memoryview) -> ChunkId:
     """Return the id of these bytes."""
     return blake3(raw).hexdigest()
+
+
+def blake3_of(parts: Iterable[bytes | memoryview]) -> str:
+    """BLAKE3 of the parts one after the other, as hex."""
+    hasher = blake3()
+    for part in parts:
+        hasher.update(part)
+    return hasher.hexdigest()
 
 
 class Compressor:

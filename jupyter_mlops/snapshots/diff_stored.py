@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .arrow_columns import arrow_of
@@ -52,10 +52,18 @@ class RecentChunks:
 
 
 class Stored:
-    """The frame of a manifest.  ``stats`` are the manifest's; ``trust`` is as for ``decode``."""
+    """The frame of a manifest; ``trust`` is as for ``decode``.
+
+    ``stats`` are those of the manifest, or a function that says a column's by its position.
+    """
 
     def __init__(
-        self, tree: dict[str, Any], read: Read, stats: Mapping[str, Any], *, trust: bool = False
+        self,
+        tree: dict[str, Any],
+        read: Read,
+        stats: Mapping[str, Any] | Callable[[int], Mapping[str, Any]],
+        *,
+        trust: bool = False,
     ) -> None:
         # Without rows it says what its types and its index are, in the words of its library.
         empty = live_table(decode(tree, read, rows=slice(0, 0), trust=trust))
@@ -109,6 +117,8 @@ class Stored:
 
     def figures(self, column: Column) -> dict[str, Any]:
         """What was stored with the column."""
+        if callable(self._stats):
+            return figures_of_stats(self._stats(column.position))
         known = self._stats.get("columns")
         if not isinstance(known, list) or not 0 <= column.position < len(known):
             return {}

@@ -17,7 +17,7 @@ from blake3 import blake3
 from ..errors import CorruptError, MlopsError, NotFoundError, Refused, UsageError
 from .cells import cells_column, cells_of
 from .chunking import Read, Reader, Writer, chunks_of
-from .chunks import chunk_id
+from .chunks import blake3_of, chunk_id
 from .digest import digest
 from .lineage import chosen
 from .numpy_columns import array_column, array_of, sparse_columns, sparse_of
@@ -41,19 +41,23 @@ _DEPTH = 8
 Node = dict[str, Any]
 
 
-def encode(value: Any, tx: Any, parent: Any = None, store: Any = None) -> tuple[Node, Node]:
+def encode(
+    value: Any, tx: Any, parent: Any = None, store: Any = None, *, statistics: bool = True
+) -> tuple[Node, Node]:
     """Put a value into a transaction; return ``(tree, statistics)``, both plain JSON.
 
     ``parent`` is the manifest of the version before, if there is one: its cuts are reused, and its
     statistics where a column is the same.  ``store`` reads its chunks.  A ``Path`` is a file or a
-    folder; a ``str`` is itself.
+    folder; a ``str`` is itself.  Without ``statistics`` these are empty (``describing.py``).
 
     Raises ``Refused`` (with ``column``) for what would not come back exactly.
     """
     old = dict(parent.object) if parent is not None else None
     read: Read | None = store.read if store is not None else None
     known = dict(getattr(parent, "stats", None) or {})
-    encoder = _Encoder(Writer(tx, read), read, Statistics(known))
+    if old is not None:
+        tx.expect(chunks_of(old))
+    encoder = _Encoder(Writer(tx, read), read, Statistics(known, wanted=statistics))
     tree = encoder.tree(value, old)
     return tree, encoder.statistics.result(tree)
 
@@ -113,6 +117,10 @@ class _Nowhere:
     def find(self, raw: Any) -> None:
         """Nothing is here."""
         return
+
+    def whole(self, *parts: Any) -> str:
+        """BLAKE3 of the parts one after the other."""
+        return blake3_of(parts)
 
 
 class _Encoder:

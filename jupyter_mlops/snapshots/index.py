@@ -97,6 +97,21 @@ class Index:
 
         return self._do(look)
 
+    def present(self, ids: Iterable[ChunkId]) -> set[ChunkId]:
+        """Those of these chunks that a pack holds."""
+        wanted = [bytes.fromhex(id) for id in dict.fromkeys(ids)]
+
+        def look(connection: sqlite3.Connection) -> set[ChunkId]:
+            found: set[ChunkId] = set()
+            for start in range(0, len(wanted), 500):
+                part = wanted[start : start + 500]
+                marks = ",".join("?" * len(part))
+                query = f"SELECT DISTINCT id FROM chunks WHERE id IN ({marks})"  # noqa: S608
+                found.update(id.hex() for (id,) in connection.execute(query, part))
+            return found
+
+        return self._do(look)
+
     def by_key(self, key: bytes) -> ChunkId | None:
         """The chunk that had this key, if a pack holds it."""
         known = self._memo.get(key)
@@ -114,8 +129,23 @@ class Index:
             self._remember({key: found})
         return found
 
+    def name(self, key: bytes) -> str | None:
+        """The hash that was learned under a key, whether or not it is a chunk's."""
+        known = self._memo.get(key)
+        if known is not None:
+            return known
+
+        def look(connection: sqlite3.Connection) -> str | None:
+            row = connection.execute("SELECT id FROM keys WHERE key = ?", (key,)).fetchone()
+            return None if row is None else str(row[0].hex())
+
+        found = self._do(look)
+        if found is not None:
+            self._remember({key: found})
+        return found
+
     def learn(self, keys: dict[bytes, ChunkId]) -> None:
-        """Remember the keys of chunks that packs hold."""
+        """Remember the keys of chunks that packs hold, and other hashes under keys of their own."""
         if not keys:
             return
 

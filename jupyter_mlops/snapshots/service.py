@@ -17,6 +17,7 @@ from ..journal.redaction import redact_text
 from ..project import Project
 from .addresses import parse_rows, parse_spec
 from .chunking import Read
+from .describing import column_statistics, describe_later, is_late, statistics_of
 from .diff_stored import RecentChunks, Stored, is_table
 from .diffing import Diff, Tree, diff_values
 from .encoding import decode, digest_of, encode
@@ -77,12 +78,16 @@ def take(
     store = open_store(project, config or load_config(project.root))
     parent = _parent(store, name)
     with store.begin() as tx:
-        tree, stats = encode(obj, tx, parent, store)
-        return tx.commit(
-            name, tree, digest=digest_of(obj, tree), stats=stats,
+        late = is_late(obj)
+        tree, stats = encode(obj, tx, parent, store, statistics=not late)
+        version = tx.commit(
+            name, tree, digest=tx.digest(tree, lambda: digest_of(obj, tree)), stats=stats,
             message=redact_text(message) if message else None, tags=tags,
             meta=_about(obj, tree) | {"new_bytes": tx.new_bytes} | (meta or {}),
         )  # fmt: skip
+    if late:
+        describe_later(store, version.manifest)
+    return version
 
 
 def restore(
@@ -130,7 +135,8 @@ def show(project: Project, spec: str) -> Details:
         table = Stored(manifest.object, store.read, manifest.stats, trust=False)
         columns = tuple((column.label, column.type) for column in table.columns)
         index = table.index
-    return Details(version, parent, columns, index, manifest.stats, len(manifest.chunks))
+    stats = statistics_of(store, version.manifest, manifest)
+    return Details(version, parent, columns, index, stats, len(manifest.chunks))
 
 
 def export_version(
@@ -240,13 +246,14 @@ def _side(project: Project, value: Any, trust: bool, name: str, recent: RecentCh
     tree = manifest.object
     kind = "frame" if is_table(tree) else tree["kind"]
     read = recent.reading(store.read)
+    if is_table(tree):
+        stats = column_statistics(store, version.manifest, manifest)
+        return _Side(version.spec, Stored(tree, read, stats, trust=trust), kind, version.digest)
     return _Side(version.spec, _stored(manifest, read, trust), kind, version.digest)
 
 
 def _stored(manifest: Manifest, read: Read, trust: bool) -> Any:
     tree = manifest.object
-    if is_table(tree):
-        return Stored(tree, read, manifest.stats, trust=trust)
     value = decode(tree, read, trust=trust)
     if tree["kind"] in ("file", "folder"):
         return _files(tree, value)

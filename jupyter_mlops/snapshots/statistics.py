@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 from blake3 import blake3
@@ -39,8 +40,8 @@ class Statistics:
         self._known = {c["key"]: c for c in columns if "key" in c}
         self._columns: list[dict[str, Any]] = []
 
-    def add(self, name: str, column: Column, node: dict[str, Any]) -> None:
-        """Describe a column; ``node`` is how it was stored."""
+    def add(self, name: str, column: Column | Callable[[], Column], node: dict[str, Any]) -> None:
+        """Describe a column, or what gives it; ``node`` is how it was stored."""
         if not self._wanted:
             return
         key = _key(node)
@@ -48,11 +49,14 @@ class Statistics:
         if known is not None:
             self._columns.append(known | {"name": name})
             return
+        column = column() if callable(column) else column
         found = {"name": name, "key": key, "rows": column.length, **_describe(column)}
         self._columns.append(found)
 
     def result(self, tree: dict[str, Any]) -> dict[str, Any]:
-        """All of it: ``{"rows", "columns": [...]}``."""
+        """All of it: ``{"rows", "columns": [...]}``; nothing where none were wanted."""
+        if not self._wanted:
+            return {}
         rows = tree.get("length")
         return {"rows": rows, "columns": self._columns}
 

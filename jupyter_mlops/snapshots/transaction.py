@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConflictError, CorruptError, ProjectError, UsageError
 from ..journal.writer import sync_folder
 from ..model.ids import new_id
-from .chunks import MAX_CHUNK, ChunkId, chunk_id
+from .chunks import MAX_CHUNK, ChunkId, blake3_of, chunk_id
 from .durable import no_room, replace_file, size_text
 from .leases import Lease
 from .manifests import Manifest, canonical, pack_manifest
@@ -32,6 +32,7 @@ __all__ = ["Transaction"]
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _LOOK_AT_DISK = 32 * 1024 * 1024
+_DIGEST = "blake3:"
 
 
 class Transaction:
@@ -49,6 +50,9 @@ class Transaction:
         self._lock = threading.Lock()
         self._new: dict[ChunkId, int] = {}
         self._keys: dict[bytes, ChunkId] = {}
+        self._fresh: dict[bytes, ChunkId] = {}  # Keys that the index does not have yet.
+        self._here: set[ChunkId] = set()
+        self._news = False
         self._since_look = _LOOK_AT_DISK
         self._open = True
         self._finished = False
@@ -76,6 +80,11 @@ class Transaction:
         """Raw bytes of the chunks that were not here yet."""
         return sum(self._new.values())
 
+    @property
+    def written(self) -> int:
+        """Bytes of its pack so far; what still waits to be compressed does not count."""
+        return self._writer.written
+
     def add(self, raw: bytes | memoryview, *, itemsize: int = 1, hint: str = "") -> ChunkId:
         """Take the bytes in, unless they are here; return their id.
 
@@ -89,22 +98,26 @@ class Transaction:
         """
         self._check()
         view = _bytes_of(raw)
-        key = self._store.key_of(view)
+        # After a chunk that was new the next will be, too: what is copied is not looked at twice.
+        copy = bytes(view) if self._news else None
+        key = self._store.key_of(view if copy is None else copy)
         id = self._keys.get(key)
         if id is not None:
             return id
         id = self._store.index.by_key(key)
+        self._news = id is None
         if id is not None and id not in self._condemned:
             self._lease.renew()
             self._keys[key] = id
             return id
-        copy = bytes(view)
-        # Of the copy: somebody may have written into the buffer since the first look.
-        key = self._store.key_of(copy)
+        if copy is None:
+            copy = bytes(view)
+            # Of the copy: somebody may have written into the buffer since the first look.
+            key = self._store.key_of(copy)
         id = chunk_id(copy)
         with self._lock:
-            self._keys[key] = id
-            if id in self._new or (id not in self._condemned and self._store.index.has(id)):
+            self._keys[key] = self._fresh[key] = id
+            if id in self._new or (id not in self._condemned and self._store.index.present([id])):
                 return id
             self._new[id] = len(copy)
             self._since_look += len(copy)
@@ -129,9 +142,49 @@ class Transaction:
 
     def has(self, id: ChunkId) -> bool:
         """Whether a commit may refer to this chunk without adding it."""
-        if id in self._new:
+        if id in self._new or id in self._here:
             return True
-        return id not in self._condemned and self._store.index.has(id)
+        if id in self._condemned or not self._store.index.present([id]):
+            return False
+        self._here.add(id)
+        return True
+
+    def expect(self, ids: Iterable[ChunkId]) -> None:
+        """Look at once for the chunks that ``has`` will be asked for."""
+        self._here |= self._store.index.present(ids) - self._condemned
+
+    def whole(self, *parts: bytes | memoryview) -> str:
+        """BLAKE3 of the parts one after the other, as hex: a keyed XXH3 where it was asked before.
+
+        For contents that a tree names by hash without that they are a chunk.
+        """
+        views = [_bytes_of(part) for part in parts]
+        key = b"whole" + b"".join(self._store.key_of(view) for view in views)
+        return self._named(key, lambda: blake3_of(views))
+
+    def digest(self, tree: Mapping[str, Any], make: Callable[[], str]) -> str:
+        """The digest of the value that became this tree: what ``make`` says, once for each tree.
+
+        A tree that was made in this store before, chunk for chunk, is of a value whose digest is
+        known.  What other stores say of theirs is not believed.
+        """
+        key = b"digest" + self._store.key_of(canonical(tree, "the tree"))
+        known = f"{_DIGEST}{self._named(key, lambda: '')}"
+        if known != _DIGEST:
+            return known
+        found = make()
+        if found.startswith(_DIGEST) and _ID.fullmatch(found[len(_DIGEST) :]):
+            self._fresh[key] = found[len(_DIGEST) :]
+        return found
+
+    def _named(self, key: bytes, make: Callable[[], str]) -> str:
+        self._check()
+        name = self._fresh.get(key) or self._store.index.name(key)
+        if name is None:
+            name = make()
+            if name:
+                self._fresh[key] = name
+        return name
 
     def commit(
         self,
@@ -169,7 +222,7 @@ class Transaction:
                     version = self._publish(
                         name, object, digest, stats or {}, message, meta or {}, needed, added
                     )
-            store.index.learn(self._keys)
+            store.index.learn(self._fresh)
             for tag in tags:
                 store.refs.put_tag(name, tag, version.version, time.time(), self._tag_file(name))
             if tags:
@@ -201,10 +254,10 @@ class Transaction:
                 version,
                 digest=manifest.digest,
                 manifest=address,
-                rows=_count(manifest.object.get("rows")),
-                columns=_count(manifest.object.get("columns")),
+                rows=_count(manifest.meta.get("rows", manifest.object.get("rows"))),
+                columns=_count(manifest.meta.get("columns", manifest.object.get("columns"))),
                 size=sum(size for _, size in sizes.values()),
-                meta={**version.meta, "erased": erased},
+                meta={**version.meta, **manifest.meta, "erased": erased},
             )
             sync_folder(store.packs)
             temporary = self._lease.temporary(store.manifests, "manifest")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_mlops.errors import NotFoundError
-from jupyter_mlops.snapshots.chunks import chunk_id
+from jupyter_mlops.snapshots.chunks import blake3_of, chunk_id
 from jupyter_mlops.snapshots.encoding import decode, digest_of, encode
 
 
@@ -65,6 +65,12 @@ class MemoryTransaction:
     def find(self, raw: Any) -> str | None:
         id = chunk_id(bytes(raw))
         return id if id in self.store.chunks else None
+
+    def whole(self, *parts: Any) -> str:
+        return blake3_of(parts)
+
+    def expect(self, ids: Iterable[str]) -> None:
+        assert all(isinstance(id, str) for id in ids)
 
     def has(self, id: str) -> bool:
         return id in self.store.chunks

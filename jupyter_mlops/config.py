@@ -20,6 +20,7 @@ from .errors import UsageError
 __all__ = ["Config", "absolute_uri", "is_local_uri", "load_config", "public_uri"]
 
 _CAPTURE_LEVELS = ("minimal", "standard", "full")
+_SNAPSHOT_INPUTS = ("auto", "never")
 _LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost"}
 _LOCAL_SCHEMES = {"", "file", "sqlite"}
 # Bare words that MLflow resolves to a service of somebody else.
@@ -48,6 +49,10 @@ class Config:
         snapshot_remote: where ``snapshots push`` and ``pull`` go when none is named: a folder, or
             any address fsspec knows (``s3://bucket/prefix``, ``gs://``, ``az://``, ``sftp://``).
         snapshot_reserve: the part of the disk that snapshots leave free, from 0 to 1.
+        snapshot_inputs: ``auto`` keeps what tracked cells read as versions, ``never`` does not.
+        snapshot_input_limit: bytes; a larger input is recorded by its digest only.
+        snapshot_project_limit: bytes of the project's snapshots on disk; from there on inputs are
+            recorded by their digests only.
         serve_body_limit: bytes; the largest request body a deployment reads.
         serve_row_limit: rows; the largest batch a deployment scores in one request.
         serve_read_timeout: seconds within which a client must have sent its whole request.
@@ -68,6 +73,9 @@ class Config:
     output_limit: int = 1024 * 1024
     snapshot_remote: str | None = None
     snapshot_reserve: float = 0.1
+    snapshot_inputs: str = "auto"
+    snapshot_input_limit: int = 256 * 1000 * 1000
+    snapshot_project_limit: int = 5 * 1000 * 1000 * 1000
     serve_body_limit: int = 16 * 1024 * 1024
     serve_row_limit: int = 100_000
     serve_read_timeout: float = 10.0
@@ -179,6 +187,11 @@ def _convert(name: str, value: Any, hint: Any, source: str) -> Any:
     if name == "capture" and result not in _CAPTURE_LEVELS:
         raise UsageError(
             f"{source}: setting 'capture' must be one of {', '.join(_CAPTURE_LEVELS)}, "
+            f"not {value!r}"
+        )
+    if name == "snapshot_inputs" and result not in _SNAPSHOT_INPUTS:
+        raise UsageError(
+            f"{source}: setting 'snapshot_inputs' must be one of {', '.join(_SNAPSHOT_INPUTS)}, "
             f"not {value!r}"
         )
     if wanted in (int, float) and result <= 0:

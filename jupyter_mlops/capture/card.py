@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -32,6 +32,7 @@ __all__ = [
     "mlflow_link",
     "render_html",
     "render_text",
+    "with_inputs",
 ]
 
 LIMIT = 64 * 1024  # Bytes of the payload as JSON.
@@ -126,6 +127,7 @@ def card_payload(
         "dry_run": dry_run,
         "baseline": _shown_baseline(baseline),
         "bytes_kept": _bytes_kept(run),
+        "data_added": sum(item.added for item in run.inputs),
         "environment": _environment(environment),
         "git": _git(run, said["branch"]),
         "modules": len(run.modules),
@@ -170,6 +172,24 @@ def live_payload(
         "warnings": [],
     }
     return _bounded(fixed, tables, series)
+
+
+def with_inputs(
+    card: Mapping[str, Any], inputs: Iterable[InputRecord], *, redact: bool = True
+) -> dict[str, Any] | None:
+    """The card with what became known of its inputs; ``None`` where nothing of it would show.
+
+    An input that the card does not have, as of a long list, stays away.
+    """
+    rows = _clean({"inputs": [_input(item) for item in inputs]}, redact)["inputs"]
+    found = {(row["name"], row["source"]): row for row in map(_values, rows)}
+    shown = list(card.get("inputs", ()))
+    new = [found.get((row["name"], row["source"]), row) for row in shown]
+    changed = dict(card) | {"inputs": new}
+    changed["data_added"] = sum(row.get("added") or 0 for row in new)
+    if new == shown or len(json.dumps(changed, ensure_ascii=False).encode()) >= LIMIT:
+        return None
+    return changed
 
 
 def bundle(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -296,6 +316,8 @@ def _input(item: InputRecord) -> dict[str, Any]:
         "source": item.source,
         "how": item.how,
         "reason": item.reason,
+        "snapshot": item.snapshot,
+        "added": item.added,
     }
 
 

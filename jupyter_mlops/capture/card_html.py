@@ -201,6 +201,8 @@ def _summary(card: Mapping[str, Any]) -> Iterable[str]:
             yield kind
     if card.get("bytes_kept"):
         yield f"{show_size(card['bytes_kept'])} kept"
+    if card.get("data_added"):
+        yield f"{show_size(card['data_added'])} of data added"
     git = _git(card, whole=False)
     if git:
         yield git
@@ -225,8 +227,14 @@ def _inputs(card: Mapping[str, Any]) -> Iterable[str]:
             text += f" {_CODE}{escape(item['digest'])}</code>"
         if item["source"] and item["source"] != item["name"]:
             text += " " + _faint(f"from {escape(item['source'])}")
+        if item.get("snapshot"):
+            text += f" {_CODE}{escape(item['snapshot'])}</code>"
+            new = f"{show_size(item['added'])} added" if item.get("added") else "nothing added"
+            text += " " + _faint(new)
         if item["reason"]:
-            text += " " + _faint(f"no digest: {escape(item['reason'])}")
+            what = "not kept" if item["digest"] else "no digest"
+            why = item["reason"].removeprefix(f"{what}: ")
+            text += " " + _faint(f"{what}: {escape(why)}")
         yield _row("input", text)
     yield from _cut("inputs", card)
 

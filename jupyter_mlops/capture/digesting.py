@@ -1,4 +1,4 @@
-"""One thread of low priority for digests that take longer than a cell may be kept waiting."""
+"""One thread of low priority for what takes longer than a cell may be kept waiting."""
 
 from __future__ import annotations
 
@@ -17,27 +17,38 @@ from .files import not_watched
 
 __all__ = ["Later", "Task"]
 
-_WAITING = 16  # Tasks that hold memory; more are given up.
+_WAITING = 64  # Tasks that hold memory; more are given up.
+_HELD = 2_000_000_000  # Bytes of the values they hold; one may always wait, however large.
 _BREATH = 0.0003  # Seconds between two leaves, in which the person's code goes on.
 _NICE = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something to digest: the record so far, and what completes it (it calls its argument often).
+    """Something to digest or keep: the record so far, and what completes it.
 
-    ``work`` raises ``Undigested`` or ``OSError`` with the reason why there is no digest after all.
+    ``work`` calls its argument often; it raises ``Undigested`` or ``OSError`` with the reason why
+    the record stays as it is.  ``dropped`` is called instead of it when it is never done.
     """
 
     base: InputRecord
     work: Callable[[Callable[[], None]], InputRecord]
+    dropped: Callable[[], None] | None = None
 
 
 class Later:
-    """Digests tasks one after the other and tells ``done(run_id, record)`` of each."""
+    """Does tasks one after the other and tells ``done(run_id, record)`` of each.
 
-    def __init__(self, done: Callable[[str, InputRecord], None]) -> None:
+    ``ended(run_id)`` is told when no task of a run is left.
+    """
+
+    def __init__(
+        self,
+        done: Callable[[str, InputRecord], None],
+        ended: Callable[[str], None] | None = None,
+    ) -> None:
         self._done = done
+        self._ended = ended
         self._kept: OrderedDict[str, list[Task]] = OrderedDict()
         self._queue: deque[tuple[str, Task]] = deque()
         self._changed = threading.Condition()
@@ -49,7 +60,9 @@ class Later:
         if tasks:
             self._kept[run_id] = tasks
         while len(self._kept) > 8:
-            self._kept.popitem(last=False)
+            _, forgotten = self._kept.popitem(last=False)
+            for task in forgotten:
+                _drop(task)
 
     def start(self, run_id: str) -> None:
         """Begin with the tasks of a run."""
@@ -57,17 +70,27 @@ class Later:
         refused: list[Task] = []
         with self._changed:
             if self._closing:
+                for task in tasks:
+                    _drop(task)
                 return
+            held = sum(task.base.size for _, task in self._queue)
             for task in tasks:
-                if len(self._queue) < _WAITING:
+                full = self._queue and held + task.base.size > _HELD
+                if len(self._queue) < _WAITING and not full:
                     self._queue.append((run_id, task))
+                    held += task.base.size
                 else:
                     refused.append(task)
             if self._queue and self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="mlops-inputs", daemon=True)
                 self._thread.start()
+            waiting = any(other == run_id for other, _ in self._queue)
         for task in refused:
-            self._tell(run_id, _given_up(task, "too many inputs are waiting for their digest"))
+            _drop(task)
+            what = "for their digest" if task.base.digest is None else "to be kept"
+            self._tell(run_id, _given_up(task, f"too many inputs are waiting {what}"))
+        if refused and not waiting:
+            self._tell_ended(run_id)
 
     def wait(self, timeout: float) -> bool:
         """Whether everything is done within ``timeout`` seconds."""
@@ -81,10 +104,16 @@ class Later:
             self._closing = True
             left = list(self._queue)
             self._queue.clear()
+        for tasks in self._kept.values():
+            for task in tasks:
+                _drop(task)
         self._kept.clear()
         for run_id, task in left:
-            self._tell(run_id, _given_up(task, "the session ended before it was digested"))
+            _drop(task)
+            self._tell(run_id, _given_up(task, _ended_before(task)))
         self.wait(1.0)
+        for run_id in dict.fromkeys(run_id for run_id, _ in left):
+            self._tell_ended(run_id)
 
     def _run(self) -> None:
         _be_nice()
@@ -98,6 +127,10 @@ class Later:
                     run_id, task = self._queue.popleft()
                 self._tell(run_id, self._made(task))
                 del task  # What it pinned is free again while the next one is awaited.
+                with self._changed:
+                    last = all(other != run_id for other, _ in self._queue)
+                if last:
+                    self._tell_ended(run_id)
 
     def _made(self, task: Task) -> InputRecord:
         try:
@@ -118,9 +151,25 @@ class Later:
         with contextlib.suppress(Exception):  # A journal that is gone, as at the end of a process.
             self._done(run_id, record)
 
+    def _tell_ended(self, run_id: str) -> None:
+        if self._ended is not None:
+            with contextlib.suppress(Exception):
+                self._ended(run_id)
+
 
 def _given_up(task: Task, reason: str) -> InputRecord:
-    return replace(task.base, digest=None, reason=reason)
+    return replace(task.base, reason=reason)
+
+
+def _ended_before(task: Task) -> str:
+    done = "digested" if task.base.digest is None else "kept"
+    return f"the session ended before it was {done}"
+
+
+def _drop(task: Task) -> None:
+    if task.dropped is not None:
+        with contextlib.suppress(Exception):
+            task.dropped()
 
 
 def _be_nice() -> None:

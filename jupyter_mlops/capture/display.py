@@ -11,6 +11,7 @@ from ..errors import ServiceError
 from ..model.wiring import load_port
 from ..project import Project
 from .card import bundle
+from .card_updates import display_id
 from .frontend import in_vscode
 from .live import LiveCard
 
@@ -23,17 +24,21 @@ def show_card(
     project: Project | None = None,
     config: Config | None = None,
     live: LiveCard | None = None,
-) -> None:
+) -> bool:
     """Display a card: by our renderer, as HTML or as text; in VS Code as a widget.
 
     It takes the place of ``live`` where that was shown.  Without a project (a dry run) there is
-    nothing to register, and so no widget either.
+    nothing to register, and so no widget either.  Returns whether the display can be replaced by
+    its ``card_updates.display_id``.
     """
     data = bundle(card)
 
+    named = project is not None and getattr(shell, "kernel", None) is not None
+    name = {"transient": {"display_id": display_id(str(card["run_id"]))}} if named else {}
+
     def publish(shown: Mapping[str, Any]) -> None:
         if live is None or not live.finish(shown):
-            shell.display_pub.publish(data=dict(shown), metadata={})
+            shell.display_pub.publish(data=dict(shown), metadata={}, **name)
 
     if project is not None and config is not None and in_vscode(shell):
         try:
@@ -43,10 +48,11 @@ def show_card(
                 return register_run(project, config, str(card["run_id"]), name, model)
 
             show(card, data, register, publish)
-            return
+            return False
         except Exception:  # noqa: S110  No ipywidgets, or a broken one: the plain card does as well.
             pass
     publish(data)
+    return named
 
 
 def register_run(

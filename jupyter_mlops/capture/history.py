@@ -35,6 +35,7 @@ class History:
         self._next = earlier + 1
         self._writers: dict[str, object] = {}
         self._literals: dict[str, Any] = {}
+        self.private: set[str] = set()  # Names that a private cell was the last to bind.
 
     def __len__(self) -> int:
         return len(self._events)
@@ -57,6 +58,7 @@ class History:
         literals = code.literals if code is not None else {}
         for name in event.bound:
             self._writers[name] = _cell_key(event.cell_id, event.source)
+            (self.private.add if event.private else self.private.discard)(name)
             if name in literals and same_literal(namespace.get(name), literals[name]):
                 self._literals[name] = literals[name]
             else:

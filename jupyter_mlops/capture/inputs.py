@@ -11,10 +11,10 @@ taken, where that is cheap, which tells afterwards whether they still are what t
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +33,8 @@ from ..snapshots import (
 from .addresses import is_address
 from .digesting import Later, Task
 from .files import FileWatch, Opened
+from .keeping import Keeper, Wanted
+from .pinning import Copies, NotPinned, Pin, is_aliased, pin, whole
 
 __all__ = ["Before", "InputCollector", "budget_of"]
 
@@ -55,7 +57,32 @@ class Before:
 
     started: int = field(default_factory=time.time_ns)
     records: dict[str, InputRecord] = field(default_factory=dict)
+    pins: dict[str, Pin] = field(default_factory=dict)
     marks: dict[str, tuple[int, bytes | None, InputRecord]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Cell:
+    """What belongs to one cell while its inputs are collected; ``copies`` where they are kept."""
+
+    run_id: str
+    namespace: Mapping[str, Any]
+    copies: Copies | None
+    private: Collection[str] = ()
+    tasks: list[Task] = field(default_factory=list)
+    pins: dict[int, Pin | NotPinned] = field(default_factory=dict)
+
+    def hold(self, value: Any, copies: Copies | None) -> Pin:
+        """The pin of a value, one for all its names.  Raises ``NotPinned``."""
+        if id(value) not in self.pins:
+            try:
+                self.pins[id(value)] = pin(value, copies)
+            except NotPinned as error:
+                self.pins[id(value)] = error
+        found = self.pins[id(value)]
+        if isinstance(found, NotPinned):
+            raise found
+        return found
 
 
 @dataclass(slots=True)
@@ -77,7 +104,8 @@ class InputCollector:
     """Makes the ``InputRecord`` of what cells read.
 
     ``relative`` says how a path is written (``Project.relative``); ``later(run_id, record)`` is
-    called from another thread with the inputs whose digest took longer, after ``settle``.
+    called from another thread with the inputs whose digest took longer, or that were kept, after
+    ``settle``, and ``ended(run_id)`` when nothing of a run is left.  ``keeper`` keeps them.
     """
 
     def __init__(
@@ -85,15 +113,20 @@ class InputCollector:
         watch: FileWatch | None,
         relative: Callable[[str], str],
         later: Callable[[str, InputRecord], None],
+        *,
+        keeper: Keeper | None = None,
+        ended: Callable[[str], None] | None = None,
     ) -> None:
         self._watch = watch
         self._relative = relative
-        self._later = Later(later)
+        self._keeper = keeper
+        self._later = Later(later, ended)
 
     def begin(self, names: Iterable[str], namespace: Mapping[str, Any]) -> Before:
         """Look at what the cell is about to rebind or may change; 2 ms, and what 1 MB costs."""
         before = Before()
         purse = _Purse(time.perf_counter() + _BEFORE)
+        copies = self._copies()
         for name, value in self._data(names, namespace):
             shape = shape_of(value)
             size = _size(value, shape)
@@ -101,6 +134,9 @@ class InputCollector:
             if size <= purse.small:
                 purse.small -= size
                 before.records[name] = self._digested(base, value, _ALWAYS)
+                if copies is not None and before.records[name].digest is not None:
+                    with contextlib.suppress(NotPinned):
+                        before.pins[name] = pin(value, copies)
                 continue
             mark = None
             try:
@@ -123,19 +159,24 @@ class InputCollector:
         before: Before | None = None,
         files: Iterable[Opened] = (),
         budget: float | None = None,
+        keep: bool = True,
+        private: Collection[str] = (),
     ) -> tuple[InputRecord, ...]:
         """The inputs of a cell that has ended: ``names`` that it read, and ``files``.
 
         ``bound`` are the names that it bound itself: their values are results, unless ``before``
         knows what they were.  ``seconds`` is how long the cell took, from which the budget comes.
-        What takes longer waits for ``settle(run_id)``.
+        What takes longer waits for ``settle(run_id)``.  Without ``keep`` no data are kept, and
+        never those of ``private`` names.
         """
         names, bound = list(dict.fromkeys(names)), set(bound)
         budget = budget_of(seconds) if budget is None else budget
         purse = _Purse(time.perf_counter() + budget)
         before = Before(started=time.time_ns() - int(seconds * 1e9)) if before is None else before
         found: dict[str, InputRecord] = dict(before.records)
-        tasks: list[Task] = []
+        cell = _Cell(run_id, namespace, self._copies() if keep else None, private)
+        for name, held in before.pins.items():
+            found[name] = self._held(found[name], held, cell)
         sized = []
         for name, value in self._data([n for n in names if n not in found], namespace):
             if name not in bound and name not in before.marks:
@@ -154,13 +195,13 @@ class InputCollector:
         for size, name, value, base in sorted(sized, key=lambda item: (item[0], item[1])):
             other = known.get(id(value))
             if other is not None:
-                found[name] = replace(other, name=name)
+                found[name] = self._other_name(other, base, value, cell)
                 continue
-            found[name] = known[id(value)] = self._used(base, value, purse.take(size), tasks)
+            found[name] = known[id(value)] = self._used(base, value, purse.take(size), cell)
         order = (*names, *before.records, *before.marks)
         records = {name: found[name] for name in order if name in found}
-        read = self._files(files, before, _Purse(purse.deadline), tasks)
-        self._later.keep(run_id, tasks)
+        read = self._files(files, before, _Purse(purse.deadline), cell)
+        self._later.keep(run_id, cell.tasks)
         return (*records.values(), *read)
 
     def settle(self, run_id: str) -> None:
@@ -218,33 +259,128 @@ class InputCollector:
         except Undigested as error:
             return _without(base, error.message)
 
+    def _copies(self) -> Copies | None:
+        keeper = self._keeper
+        return keeper.copies() if keeper is not None and keeper.active else None
+
     def _used(
-        self, base: InputRecord, value: Any, budget: float | None, tasks: list[Task]
+        self, base: InputRecord, value: Any, budget: float | None, cell: _Cell
     ) -> InputRecord:
         try:
-            return _with(base, digest(value, budget=budget))
+            return self._to_keep(_with(base, digest(value, budget=budget)), value, cell)
         except Undigested as error:
             if error.reason == "refused":
                 return _without(base, error.message)
             why = error.message
         try:
-            return self._postponed(base, value, why, tasks)
+            return self._postponed(base, value, why, budget, cell)
         except Exception as error:  # The person's object, which only now shows what it is.
             return _without(base, f"it cannot be kept: {type(error).__name__}: {error}")
 
-    def _postponed(self, base: InputRecord, value: Any, why: str, tasks: list[Task]) -> InputRecord:
-        pinned = _pin(value)
-        if pinned is None:
-            return _without(base, f"{why}, and it may change while that goes on")
+    def _other_name(
+        self, known: InputRecord, base: InputRecord, value: Any, cell: _Cell
+    ) -> InputRecord:
+        """The record of one more name for a value whose first name has one."""
+        if known.digest is None:
+            return self._used(base, value, 0.0, cell)
+        found = replace(known, name=base.name, snapshot=None, added=0, reason=None)
+        return self._to_keep(found, value, cell)
+
+    def _to_keep(self, record: InputRecord, value: Any, cell: _Cell) -> InputRecord:
+        """Have a variable kept whose digest is known."""
+        keeper = self._keeper
+        if keeper is None or cell.copies is None:
+            return record
+        if record.name in cell.private:
+            return replace(record, reason=_PRIVATE)
+        again = keeper.again(record)
+        if again is not None:
+            return again
+        wanted: Wanted | str
+        try:
+            if record.size > keeper.limit:
+                wanted = keeper.too_large(record)
+            else:
+                held = cell.hold(value, cell.copies)
+                wanted = keeper.pinned(record, held, cell.run_id)
+        except NotPinned as error:
+            wanted = f"not kept: {error}"
+        except Exception as error:  # The person's object again.
+            wanted = f"not kept: it cannot be kept: {type(error).__name__}: {error}"
+        return self._then(record, wanted, keeper, cell)
+
+    def _held(self, record: InputRecord, held: Pin, cell: _Cell) -> InputRecord:
+        """Have a variable kept as it was before the cell."""
+        if self._keeper is None or cell.copies is None:
+            return record
+        if record.name in cell.private:
+            return replace(record, reason=_PRIVATE)
+        wanted = self._keeper.pinned(record, held, cell.run_id)
+        return self._then(record, wanted, self._keeper, cell)
+
+    def _then(
+        self, record: InputRecord, wanted: Wanted | str, keeper: Keeper, cell: _Cell
+    ) -> InputRecord:
+        if isinstance(wanted, str):
+            return replace(record, reason=wanted)
+        again = keeper.again(record, wanted.of)
+        if again is not None:
+            keeper.release(wanted)
+            return again
+        cell.tasks.append(
+            Task(
+                record,
+                lambda pause: keeper.keep(record, wanted, pause),
+                lambda: keeper.release(wanted),
+            )
+        )
+        return record
+
+    def _postponed(
+        self, base: InputRecord, value: Any, why: str, budget: float | None, cell: _Cell
+    ) -> InputRecord:
+        keeper, reason = (self._keeper if cell.copies is not None else None), None
+        if keeper is not None:
+            if base.name in cell.private:
+                reason = _PRIVATE
+            elif base.size > keeper.limit:
+                reason = keeper.too_large(base)
+            keeper = keeper if reason is None else None
+        try:
+            held = cell.hold(value, None if keeper is None else cell.copies)
+            mark: bytes | None = None
+            if held.shared:
+                with contextlib.suppress(Undigested):
+                    mark = fingerprint(value, budget=budget)
+                if mark is None and is_aliased(value, cell.namespace):
+                    held = whole(value, cell.copies or Copies(0))
+        except NotPinned as error:
+            return _without(base, f"{why}, and {error}")
+        pinned = held.value
 
         def work(pause: Callable[[], None]) -> InputRecord:
-            mark = fingerprint(pinned, pause=pause)
+            first = fingerprint(pinned, pause=pause)
+            if mark is not None and first != mark:
+                raise Undigested("it changed before it was digested")
             made = _with(base, digest(pinned, pause=pause))
-            if fingerprint(pinned, pause=pause) != mark:
+            if fingerprint(pinned, pause=pause) != first:
                 raise Undigested("it changed while it was being digested")
             return made
 
-        tasks.append(Task(base, work))
+        if keeper is None:
+            cell.tasks.append(Task(base, lambda pause: replace(work(pause), reason=reason)))
+            return _without(base, "it is being digested")
+        wanted = keeper.pinned(base, held, cell.run_id)
+
+        def both(pause: Callable[[], None]) -> InputRecord:
+            try:
+                made = work(pause)
+            except BaseException:
+                keeper.release(wanted)
+                raise
+            return keeper.keep(made, wanted, pause)
+
+        cell.tasks.append(Task(base, both, lambda: keeper.release(wanted)))
         return _without(base, "it is being digested")
 
     def _unchanged(self, value: Any, mark: bytes | None, purse: _Purse) -> bool:
@@ -258,11 +394,11 @@ class InputCollector:
             return False
 
     def _files(
-        self, files: Iterable[Opened], before: Before, purse: _Purse, tasks: list[Task]
+        self, files: Iterable[Opened], before: Before, purse: _Purse, cell: _Cell
     ) -> list[InputRecord]:
-        return [self._file(item, before.started, purse, tasks) for item in list(files)[:_MOST]]
+        return [self._file(item, before.started, purse, cell) for item in list(files)[:_MOST]]
 
-    def _file(self, item: Opened, started: int, purse: _Purse, tasks: list[Task]) -> InputRecord:
+    def _file(self, item: Opened, started: int, purse: _Purse, cell: _Cell) -> InputRecord:
         if is_address(item.path):
             reason = "it is an address: its content is not read a second time"
             return InputRecord(item.path, "file", source=item.path, how=item.how, reason=reason)
@@ -280,15 +416,42 @@ class InputCollector:
             try:
                 small = base.kind == "file"
                 budget = purse.take(status.st_size if small else SMALL + 1)
-                return _with(base, take(item.path, budget=budget))
+                made = _with(base, take(item.path, budget=budget))
             except Undigested:
-                path = item.path
-                tasks.append(Task(base, lambda pause: _with(base, take(path, pause=pause))))
-                return _without(base, "it is being digested")
+                made = base
+            return self._file_kept(made, item.path, status, take, cell)
         except OSError as error:
             return _without(base, f"it cannot be read: {error.strerror or error}")
 
+    def _file_kept(
+        self,
+        record: InputRecord,
+        path: str,
+        status: os.stat_result,
+        take: Callable[..., Digest],
+        cell: _Cell,
+    ) -> InputRecord:
+        """Have a file or folder kept, and digested if it is not yet."""
+        keeper = self._keeper if cell.copies is not None else None
+        wanted: Wanted | str = ""
+        if keeper is not None:
+            wanted = keeper.file(record, path, status, cell.run_id)
+        if record.digest is not None:
+            return record if keeper is None else self._then(record, wanted, keeper, cell)
 
+        def work(pause: Callable[[], None]) -> InputRecord:
+            made = _with(record, take(path, pause=pause))
+            if keeper is None:
+                return made
+            if isinstance(wanted, str):
+                return replace(made, reason=wanted)
+            return keeper.keep(made, wanted, pause)
+
+        cell.tasks.append(Task(record, work))
+        return _without(record, "it is being digested")
+
+
+_PRIVATE = "not kept: a private cell made it"
 _CHANGED = "the cell changed it, and it was too large to be digested before"
 _MAY_HAVE = "the cell may have changed it, and it was too large to be looked at before"
 
@@ -317,31 +480,6 @@ def _size(value: Any, shape: Shape) -> int:
         return shape.size + objects * 40 * (shape.rows or 0)
     items = value.values() if type(value) is dict else value
     return sum(shape_of(item).size for item in list(items)[:1000])
-
-
-def _pin(value: Any) -> Any:
-    """The value such that it cannot change by what the person does next; ``None`` if it can."""
-    if type(value) is dict:
-        pins = {key: _pin(item) for key, item in value.items()}
-        return None if any(pin is None for pin in pins.values()) else pins
-    if type(value) in (list, tuple):
-        items = [_pin(item) for item in value]
-        return None if any(item is None for item in items) else type(value)(items)
-    kind = kind_of(value)
-    if kind is None:
-        return value if isinstance(value, (str, bytes, int, float, complex)) else None
-    library = type(value).__module__.partition(".")[0]
-    if library == "pyarrow":
-        return value
-    if library == "polars":
-        return value.clone() if hasattr(value, "clone") else None
-    if library == "pandas":
-        pandas: Any = sys.modules["pandas"]
-        if isinstance(value, pandas.Index):
-            return value
-        if int(pandas.__version__.partition(".")[0]) >= 3:
-            return value.copy(deep=False)
-    return None
 
 
 def _with(base: InputRecord, found: Digest) -> InputRecord:

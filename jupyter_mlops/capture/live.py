@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model.events import RunStarted
+from .card_updates import display_id
 
 __all__ = ["LiveCard"]
 
@@ -43,7 +44,7 @@ class LiveCard:
         self._drawn: float | None = None
         self._finished = False
         self._lock = threading.Lock()
-        self.display_id = f"jupyter-mlops-{started.run_id}"
+        self.display_id = display_id(started.run_id)
 
     @property
     def shown(self) -> bool:

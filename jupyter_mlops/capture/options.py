@@ -26,6 +26,7 @@ OPTIONS: dict[str, tuple[str | None, str]] = {
     "--metric": ("EXPR", "record the value of EXPR, or NAME=EXPR, after the cell; several times"),
     "--allow-pickle": (None, "keep models that only a pickle can hold: loading one runs its code"),
     "--no-models": (None, "do not keep the fitted models"),
+    "--no-snapshots": (None, "do not keep the data that the cell reads"),
     "--dry-run": (None, "show what would be recorded, and record nothing"),
 }
 _TAG_KEY = re.compile(r"[\w.\-/ :]{1,250}")  # What MLflow takes as a key.
@@ -45,6 +46,7 @@ class TrackOptions:
     models: bool = True
     dry_run: bool = False
     allow_pickle: bool = False
+    snapshots: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as the journal's ``CellEvent.options`` holds them."""
@@ -58,6 +60,7 @@ class TrackOptions:
             "allow_pickle": self.allow_pickle,
             "models": self.models,
             "dry_run": self.dry_run,
+            "snapshots": self.snapshots,
         }
 
 
@@ -142,6 +145,8 @@ def _with(options: TrackOptions, option: str, value: str) -> TrackOptions:
     """Return the options with one more; raises ``UsageError`` for a value that cannot be."""
     if option == "--no-models":
         return replace(options, models=False)
+    if option == "--no-snapshots":
+        return replace(options, snapshots=False)
     if option == "--dry-run":
         return replace(options, dry_run=True)
     if option == "--allow-pickle":

@@ -6,21 +6,19 @@ neither the cell nor the rest of the run suffers.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import weakref
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import Config
-from ..model.events import (
-    CellEvent,
-    FileRecord,
-    InputRecord,
-    RunAmended,
-    RunStarted,
-)
+from ..model.events import CellEvent, FileRecord, InputRecord, RunAmended, RunStarted
 from .cellcode import CellCode, read_names
 from .changing import changing_names
 from .seen import Seen
@@ -76,6 +74,8 @@ class Probes:
         self._files: FileWatch | None = None
         self._inputs: InputCollector | None = None
         self._inputs_session = ""
+        self._at_exit = False
+        self.pid = os.getpid()
         self._fluent: Fluent | None = None
         self._code: dict[str, CodeState] = {}
         self._prepared = False
@@ -107,7 +107,9 @@ class Probes:
             with self._part(watch, "inputs"):
                 if session is not None:
                     changing = changing_names(python, code) & read_names(python, namespace)
-                    watch.before = self._inputs_of(session).begin(sorted(changing), namespace)
+                    notebook = running.started.notebook if running is not None else None
+                    inputs = self._inputs_of(session, notebook)
+                    watch.before = inputs.begin(sorted(changing), namespace)
                 watch.files = self.file_watch.begin()
         with self._part(watch, "resources"):
             from .resources import Meter
@@ -165,8 +167,13 @@ class Probes:
         event: CellEvent,
         python: str,
         namespace: Mapping[str, Any],
+        *,
+        private: Collection[str] = (),
     ) -> Seen:
-        """What was seen of a run that has ended.  Whatever takes longer follows in ``settle``."""
+        """What was seen of a run that has ended.  Whatever takes longer follows in ``settle``.
+
+        ``private`` are names whose data are not kept: private cells have bound them.
+        """
         watch.session = session
         config = session.config
         seen = Seen(resources=watch.resources, left_out=watch.left_out)
@@ -175,7 +182,9 @@ class Probes:
             seen.files = tuple(self._kept(session, item) for item in watch.outputs)
         if config.capture_inputs:
             with self._part(watch, "inputs"):
-                seen.inputs = self._collect(watch, started, session, event, python, namespace)
+                seen.inputs = self._collect(
+                    watch, started, session, event, python, namespace, private
+                )
         if config.capture != "minimal":
             with self._part(watch, "environment"):
                 from .environment import current_environment
@@ -228,8 +237,7 @@ class Probes:
 
     def close(self) -> None:
         """End what is still going on and take the wrappers away."""
-        if self._inputs is not None:
-            self._inputs.close(_WAIT)
+        self.close_inputs()
         for code in self._code.values():
             code.wait(_WAIT)
         if self._files is not None:
@@ -258,21 +266,37 @@ class Probes:
             with self._part(watch, "code"):
                 watch.code.when_done(add)
 
-    def _inputs_of(self, session: Session) -> InputCollector:
+    def _inputs_of(self, session: Session, notebook: str | None) -> InputCollector:
         if self._inputs is not None and self._inputs_session != session.id:
             self._inputs.close(0.0)
             self._inputs = None
         if self._inputs is None:
+            from .amendments import Amendments
             from .inputs import InputCollector
+            from .keeping import Keeper
+            from .opening import script_path
 
             self._inputs_session = session.id
-
-            def later(run_id: str, record: InputRecord) -> None:
-                self._amend(RunAmended(run_id, session.id, time.time(), inputs=(record,)))
-
-            relative = session.project.relative
-            self._inputs = InputCollector(self.file_watch, lambda path: relative(Path(path)), later)
+            project = session.project
+            if notebook is None and (script := script_path()) is not None:
+                notebook = project.relative(script)
+            later = Amendments(session.id, self._amend)
+            self._inputs = InputCollector(
+                self.file_watch,
+                lambda path: project.relative(Path(path)),
+                later.add,
+                keeper=Keeper(project, session.config, session.id, notebook, self._warn.once),
+                ended=later.flush,
+            )
+            if not self._at_exit:
+                self._at_exit = True
+                _at_exit(_close_inputs, weakref.ref(self))
         return self._inputs
+
+    def close_inputs(self) -> None:
+        """Finish with the inputs of runs what can be finished within a short time."""
+        if self._inputs is not None:
+            self._inputs.close(_WAIT)
 
     def _collect(
         self,
@@ -282,9 +306,10 @@ class Probes:
         event: CellEvent,
         python: str,
         namespace: Mapping[str, Any],
+        private: Collection[str],
     ) -> tuple[InputRecord, ...]:
         seconds = event.ended - event.started
-        return self._inputs_of(session).collect(
+        return self._inputs_of(session, started.notebook).collect(
             started.run_id,
             sorted(read_names(python, namespace)),
             event.bound,
@@ -293,6 +318,8 @@ class Probes:
             before=watch.before,
             files=watch.opened,
             budget=_FULL if session.config.capture == "full" else None,
+            keep=(event.options or {}).get("snapshots", True),
+            private=private,
         )
 
     def _prepare(self) -> None:
@@ -360,13 +387,32 @@ class Probes:
             return _text_file(session, item.name, item.kind, item.data, None, item.size)
         return FileRecord(item.name, session.blobs.put(item.data), item.size, item.kind)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _part(self, watch: Watch, name: str) -> Iterator[None]:
         """One part of a run: what goes wrong in it leaves it out, and says so."""
         try:
             yield
         except Exception as error:
             watch.left_out.setdefault(name, describe(error)[:300])
+
+
+def _at_exit(call: Callable[[weakref.ref[Probes]], None], probes: weakref.ref[Probes]) -> None:
+    """Have something called while threads can still begin, which ``atexit`` is too late for.
+
+    The module that the store's threads come from cannot be imported then: it registers itself.
+    """
+    import concurrent.futures.thread  # noqa: F401
+
+    register = getattr(threading, "_register_atexit", atexit.register)
+    with contextlib.suppress(RuntimeError):  # It is ending already.
+        register(call, probes)
+
+
+def _close_inputs(probes: weakref.ref[Probes]) -> None:
+    """At the interpreter's exit: threads go on until then, and may still finish."""
+    found = probes()
+    if found is not None and found.pid == os.getpid():
+        found.close_inputs()
 
 
 def _text_file(

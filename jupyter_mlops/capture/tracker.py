@@ -25,6 +25,7 @@ from .warner import Warner
 
 if TYPE_CHECKING:
     from ..config import Config
+    from .card_updates import CardUpdates
     from .live import LiveCard
     from .probes import Probes, Watch
     from .run import Keep, TrackedCell
@@ -67,6 +68,7 @@ class Tracker:
         self.session: Session | None = None
         self.runs: deque[RunRecord] = deque(maxlen=_RUNS)  # the newest last
         self._probes: Probes | None = None
+        self._cards: CardUpdates | None = None
 
     @property
     def last_run(self) -> RunRecord | None:
@@ -198,7 +200,10 @@ class Tracker:
             return None
         # A secret that only the source gives away must be known before the output is kept.
         self.session.clean(event.source)
-        return self.probes.end(watch, running.started, self.session, event, python, namespace)
+        return self.probes.end(
+            watch, running.started, self.session, event, python, namespace,
+            private=self.history.private,
+        )  # fmt: skip
 
     def settle(self, watch: Watch | None, running: Running) -> None:
         """The run is in the journal: what takes longer may now be added to it."""
@@ -220,6 +225,8 @@ class Tracker:
             session.write(amended, sync=True)
         except OSError:
             return  # It waits with the other records.
+        if self._cards is not None and amended.inputs:
+            self._cards.amend(amended)
         self._nudge(session)
 
     def close(self) -> None:
@@ -321,6 +328,7 @@ class Tracker:
     ) -> None:
         from .baseline import find_baseline
         from .card import card_payload, mlflow_link, render_text
+        from .card_updates import CardUpdates
         from .display import show_card
 
         session = self.session
@@ -346,7 +354,10 @@ class Tracker:
             with contextlib.suppress(OSError, ValueError):
                 print(render_text(card), file=sys.stderr)
             return
-        show_card(self.shell, card, None if dry_run else project, config, live)
+        if show_card(self.shell, card, None if dry_run else project, config, live):
+            if self._cards is None:
+                self._cards = CardUpdates(self.shell)
+            self._cards.shown(card, redact=config.redact)
 
 
 def _consent(options: TrackOptions, config: Config) -> str | None:

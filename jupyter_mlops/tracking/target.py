@@ -11,6 +11,7 @@ from ..model.ports import TrackingBackend
 from ..model.wiring import load_port
 from ..project import Project
 from ..state import StateDB
+from ..state.consent import CONSENT, consented
 from ..state.meta import get_meta, put_meta
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "watched_experiments",
 ]
 
-_CONSENT = "consent"  # meta: public URI -> when
 EXPERIMENTS = "experiments"  # meta: names that this project has delivered to
 
 
@@ -48,7 +48,7 @@ def open_backend(project: Project, config: Config) -> TrackingBackend:
 def capture_level(project: Project, config: Config) -> str:
     """The level that applies: ``minimal`` on a server that is not local, without consent."""
     uri = tracking_uri(project, config)
-    if config.capture == "minimal" or is_local_uri(uri) or _consented(project, uri):
+    if config.capture == "minimal" or is_local_uri(uri) or consented(project, uri):
         return config.capture
     return "minimal"
 
@@ -64,16 +64,16 @@ def give_consent(project: Project, uri: str) -> None:
             hint="Set MLFLOW_TRACKING_URI, or tracking_uri under [tool.jupyter-mlops], first.",
         )
     with StateDB(project).write() as connection:
-        given = get_meta(connection, _CONSENT, {})
-        put_meta(connection, _CONSENT, given | {public_uri(uri): time.time()})
+        given = get_meta(connection, CONSENT, {})
+        put_meta(connection, CONSENT, given | {public_uri(uri): time.time()})
 
 
 def revoke_consent(project: Project, uri: str) -> bool:
     """Take consent back; return whether there was any."""
     with StateDB(project).write() as connection:
-        given = get_meta(connection, _CONSENT, {})
+        given = get_meta(connection, CONSENT, {})
         found = given.pop(public_uri(uri), None) is not None
-        put_meta(connection, _CONSENT, given)
+        put_meta(connection, CONSENT, given)
     return found
 
 
@@ -91,10 +91,3 @@ def watched_experiments(project: Project, config: Config) -> tuple[str, ...] | N
 def has_state(project: Project) -> bool:
     """Whether there is a ``state.db``: asking must not make one."""
     return project.exists and project.database.is_file()
-
-
-def _consented(project: Project, uri: str) -> bool:
-    if not has_state(project):
-        return False
-    with StateDB(project).read() as connection:
-        return public_uri(uri) in get_meta(connection, _CONSENT, {})

@@ -89,7 +89,11 @@ def test_without_a_live_card_the_final_one_is_a_display_of_its_own(project: Proj
     live.update(series(0.5), 0.2)
     show_card(shell, card, project, Config(), live)
     (shown,) = shell.display_pub.shown
-    assert shown == {"data": bundle(card), "transient": None, "update": False}
+    assert shown == {
+        "data": bundle(card),
+        "transient": {"display_id": live.display_id},
+        "update": False,
+    }
 
 
 def test_in_vs_code_the_widget_takes_its_place(project: Project) -> None:

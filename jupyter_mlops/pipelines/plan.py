@@ -64,7 +64,7 @@ def plan_pipeline(
     Raises ``ParameterError``, ``PipelineError``, ``NotebookError`` and ``UsageError``; nothing is
     written.
     """
-    params = effective_parameters(pipeline, given)
+    params = _pinned(project, effective_parameters(pipeline, given))
     folder = Path(pipeline.folder).resolve()
     run_folder = project.runs / run_id
     files = {
@@ -140,6 +140,9 @@ def plan_notebook(
     shown = project.relative(path)
     declared = declared_parameters(read_notebook(path), shown)
     values, params = notebook_values(declared, given, shown)
+    known, params = params, _pinned(project, params)
+    # Also a default: what is injected is what is recorded.
+    values = values | {name: v for name, v in params.items() if v != known[name]}
     executor.check(path, kernel=None, parameters=bool(values))
     folder = project.runs / run_id
     step = PlannedStep(
@@ -171,3 +174,12 @@ def _environment(notebook: Path, run_id: str) -> dict[str, str]:
         # The process that runs this delivers afterwards: no agent has to be started for it.
         "JUPYTER_MLOPS_AGENT": "off",
     }
+
+
+def _pinned(project: Project, values: dict[str, Any]) -> dict[str, Any]:
+    """Snapshots by number, whatever address names them.  The store is heavy, and rarely needed."""
+    if "snapshot://" not in repr(values):
+        return values
+    from ..snapshots.locating import pin_addresses
+
+    return pin_addresses(project, values)

@@ -22,6 +22,7 @@ from ..project import open_project
 from .diff_stored import is_table
 from .encoding import decode
 from .exporting import write_value
+from .locating import locate
 from .refs import Version
 from .service import existing_store
 from .stored_files import StoredFiles
@@ -30,8 +31,6 @@ __all__ = ["SnapshotFileSystem"]
 
 _KEPT = 4
 _KEPT_BYTES = 256 * 1000 * 1000
-_ENDINGS = {"parquet": "parquet", "pq": "parquet", "csv": "csv", "feather": "feather",
-            "arrow": "feather", "npy": "npy"}  # fmt: skip
 
 
 class SnapshotFileSystem(AbstractFileSystem):  # type: ignore[misc,unused-ignore]
@@ -114,18 +113,11 @@ class SnapshotFileSystem(AbstractFileSystem):  # type: ignore[misc,unused-ignore
 
     def _find(self, path: str) -> tuple[Version, str, str | None]:
         """The version, the path within it, and the format that its ending asks for."""
-        store = self._store()
-        spec, _, inside = path.partition("/")
         try:
-            return store.resolve(spec), inside, None
-        except NotFoundError as error:
-            base, dot, ending = spec.rpartition(".")
-            if not dot or ending.lower() not in _ENDINGS:
-                raise FileNotFoundError(_said(error)) from error
-            try:
-                return store.resolve(base), inside, _ENDINGS[ending.lower()]
-            except NotFoundError as other:
-                raise FileNotFoundError(_said(other)) from other
+            found = locate(self._store(), path)
+        except (NotFoundError, UsageError) as error:
+            raise FileNotFoundError(_said(error)) from error
+        return found.version, found.inside, found.format
 
     def _store(self) -> Any:
         try:

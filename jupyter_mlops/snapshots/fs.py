@@ -17,7 +17,7 @@ from typing import Any
 
 from fsspec import AbstractFileSystem
 
-from ..errors import NotFoundError, UsageError
+from ..errors import MlopsError, NotFoundError, UsageError
 from ..project import open_project
 from .diff_stored import is_table
 from .encoding import decode
@@ -183,5 +183,5 @@ def _sizes(tree: dict[str, Any]) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _said(error: NotFoundError) -> str:
+def _said(error: MlopsError) -> str:
     return f"{error.message}. {error.hint}" if error.hint else error.message

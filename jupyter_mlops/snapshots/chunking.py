@@ -22,7 +22,7 @@ from ..journal import signing
 from .cuts import bounds, even_cuts, fixed_cuts, text_cuts
 from .streams import Column, Fixed, Text, take_text
 
-__all__ = ["Read", "Reader", "Writer", "chunks_of", "same_shape"]
+__all__ = ["STRUCTURE", "Read", "Reader", "Writer", "binary_of", "chunks_of", "same_shape"]
 
 Read = Callable[[Sequence[str]], list[memoryview]]
 Node = dict[str, Any]
@@ -161,7 +161,7 @@ class Writer:
 
     def _dictionary(self, part: Text, lengths: Any, data: Any) -> Any:
         numpy: Any = sys.modules["numpy"]
-        array = _binary(part)
+        array = binary_of(part)
         if len(array.slice(0, 2048).unique()) > 0.9 * min(2048, len(array)):
             return None
         coded = array.dictionary_encode()
@@ -192,6 +192,38 @@ class Reader:
     def __init__(self, read: Read, trust: bool = False) -> None:
         self._read = read
         self._trust = trust
+        self.numbers: tuple[Node, Any] | None = None  # Of a lineage, as they were read last.
+
+    def fixed(self, node: Node, name: str) -> Fixed:
+        """All rows of a stream of a column."""
+        return self._fixed(node["streams"][name], node["rows"], 0, int(node["length"]))
+
+    def text(self, node: Node, name: str) -> Text:
+        """All rows of a stream of a column."""
+        return self._text(node["streams"][name], node["rows"], 0, int(node["length"]))
+
+    def coded(self, node: Node, name: str) -> tuple[Any, Any] | None:
+        """``(numbers, words)`` of a stream of strings: all rows as numbers of distinct words.
+
+        ``None`` where not every chunk is stored by a dictionary.
+        """
+        import pyarrow
+
+        numpy: Any = _numpy()
+        entries = node["streams"][name]["chunks"]
+        if not entries or not all(isinstance(entry, dict) for entry in entries):
+            return None
+        raws = iter(self._read([i for entry in entries for i in _ids(entry)]))
+        found = []
+        for entry, count in zip(entries, node["rows"], strict=True):
+            codes, sizes, data = _coded(entry, raws, count)
+            words = binary_of(Text(_offsets(sizes, data), data))
+            indices = pyarrow.array(codes.astype("i4"))
+            # Checked above: every code is one of the dictionary's.
+            found.append(pyarrow.DictionaryArray.from_arrays(indices, words, safe=False))
+        whole = pyarrow.chunked_array(found).unify_dictionaries()
+        numbers = [chunk.indices.to_numpy() for chunk in whole.chunks]
+        return numpy.concatenate(numbers), whole.chunk(0).dictionary
 
     def column(self, node: Node, low: int = 0, high: int | None = None) -> Column:
         """The rows ``low:high`` of a column.
@@ -224,7 +256,7 @@ class Reader:
         return self._parts(node, low, high)
 
     def _parts(self, node: Node, low: int, high: int) -> Column:
-        meta = {k: v for k, v in node.items() if k not in _STRUCTURE}
+        meta = {k: v for k, v in node.items() if k not in STRUCTURE}
         column = Column(meta, high - low, pickled="signatures" in node, low=low)
         for name, stream in node["streams"].items():
             make = self._fixed if stream["store"] == "fixed" else self._text
@@ -268,12 +300,7 @@ class Reader:
         for (_, start, stop), entry in zip(touched, entries, strict=True):
             count = stop - start
             if isinstance(entry, dict):
-                codes = numpy.frombuffer(next(raws), "u1")
-                codes = codes if len(codes) == count else codes.view("<u2")
-                sizes = numpy.frombuffer(next(raws), "<u4")
-                data = numpy.frombuffer(next(raws) if entry["bytes"] else b"", "u1")
-                if len(codes) != count or (count and int(codes.max()) >= len(sizes)):
-                    raise CorruptError("codes of strings do not fit their dictionary")
+                codes, sizes, data = _coded(entry, raws, count)
                 text = Text(*take_text(_offsets(sizes, data), data, codes))
             else:
                 sizes = _values(next(raws) if entry[0] else b"", numpy.dtype("<u4"), count)
@@ -293,7 +320,7 @@ class Reader:
         return Text(offsets, data)
 
 
-_STRUCTURE = (
+STRUCTURE = (
     "length",
     "rows",
     "streams",
@@ -380,7 +407,20 @@ def _wholes(old: Node | None) -> dict[str, Any]:
     return {e["whole"]: e for e in old["chunks"] if isinstance(e, dict)}
 
 
-def _binary(text: Text) -> Any:
+def _coded(entry: Node, raws: Iterator[Any], count: int) -> tuple[Any, Any, Any]:
+    """Codes of rows, and lengths and bytes of the words, of a chunk stored by a dictionary."""
+    numpy: Any = _numpy()
+    codes = numpy.frombuffer(next(raws), "u1")
+    codes = codes if len(codes) == count else codes.view("<u2")
+    sizes = numpy.frombuffer(next(raws), "<u4")
+    data = numpy.frombuffer(next(raws) if entry["bytes"] else b"", "u1")
+    if len(codes) != count or (count and int(codes.max()) >= len(sizes)):
+        raise CorruptError("codes of strings do not fit their dictionary")
+    return codes, sizes, data
+
+
+def binary_of(text: Text) -> Any:
+    """The strings as an array of Arrow's, which refers to their bytes."""
     import pyarrow
 
     offsets = pyarrow.py_buffer(text.offsets)

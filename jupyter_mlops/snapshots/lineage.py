@@ -8,18 +8,22 @@ numbers are those of the rows of the version that holds the chunks, however many
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..errors import CorruptError, NotFoundError
-from .chunking import Read, Reader, Writer, chunks_of
+from .chunking import STRUCTURE, Read, Reader, Writer, binary_of, chunks_of
 from .pandas_columns import index_of
-from .streams import Column, Fixed, fingerprint
+from .streams import Column, Fixed, Text, fingerprint
 
 __all__ = ["Lineage", "chosen", "logical_column", "logical_index"]
 
 Node = dict[str, Any]
 _LEAST_ROWS = 1024
+_LONG = 1 << 20  # Rows: more than 16 chunks.
+_CUT_SHARE = 200  # A smaller part of the rows than this is worth less than the chunks at its ends.
+_CUTS = 4
+# What a stream says of a row that has nothing to say.
+_USUAL = {"valid": 1, "missing": 0, "kinds": ord("s")}
 _LEAST_SHARE = 0.05  # Of the rows of the base: a smaller part is stored itself.
 
 
@@ -51,8 +55,11 @@ class Lineage:
         try:
             for guess in (_by_index, _by_key):
                 numbers = guess(source, old, reader)
-                if numbers is not None and _agrees(source, old, reader, numbers):
-                    return cls(old, read, numbers)
+                if numbers is None or not _agrees(source, old, reader, numbers):
+                    continue
+                if "lineage" not in old and _is_cut(numbers, old["length"]):
+                    return None
+                return cls(old, read, numbers)
             if "lineage" in old and source.length == old["length"]:
                 return cls(old, read, None)  # The same rows as before: columns may have changed.
         except (NotFoundError, CorruptError):  # Pulled in part, or damaged: it is not needed.
@@ -89,12 +96,56 @@ class Lineage:
             known = before["whole"] == fingerprint(column) and writer.here(chunks_of(node))
             return node if known else None
         try:
-            found = self._reader.column(before)
+            if not self._are_rows(before, column):
+                return None
         except (NotFoundError, CorruptError):
             return None
-        if not _whole(found) or not _tidy(found.take(self._base)).same(column):
-            return None
         return node | {"taken": True, "whole": fingerprint(column)}
+
+    def _are_rows(self, before: Node, column: Column) -> bool:
+        """Whether a column is, in every byte, the rows of a stored one that the numbers say."""
+        meta = {key: value for key, value in before.items() if key not in STRUCTURE}
+        if meta != column.meta or meta.get("form") == "ipc":
+            return False
+        below, parts = before.get("aligned", {}), before.get("parts", {})
+        if below.keys() != column.aligned.keys() or parts.keys() != column.parts.keys():
+            return False
+        seen = set()
+        for name, stored in before["streams"].items():
+            mine = column.streams.get(name)
+            if stored["store"] == "fixed":
+                found = self._reader.fixed(before, name).take(self._base)
+                usual = _USUAL.get(name)
+                if usual is not None and (found.values == usual).all():
+                    continue  # It says nothing of these rows: ``dropna`` leaves none missing.
+                same = mine is not None and found.same(mine)
+            else:
+                same = isinstance(mine, Text) and self._are_texts(before, name, mine)
+            if not same:
+                return False
+            seen.add(name)
+        return (
+            seen == column.streams.keys()
+            and all(self._are_rows(below[name], each) for name, each in column.aligned.items())
+            and all(self._reader.column(parts[n]).same(each) for n, each in column.parts.items())
+        )
+
+    def _are_texts(self, before: Node, name: str, mine: Text) -> bool:
+        """The same of strings: by their numbers in a dictionary where they are stored by one."""
+        coded = self._reader.coded(before, name)
+        if coded is None:
+            return self._reader.text(before, name).take(self._base).same(mine)
+        import pyarrow.compute
+
+        codes, words = coded
+        if len(mine) != len(self._base):
+            return False
+        own = binary_of(mine).dictionary_encode()
+        places = pyarrow.compute.index_in(own.dictionary, words)
+        if places.null_count:
+            return False
+        numbers = places.to_numpy()[own.indices.to_numpy()]
+        return bool((codes[self._base] == numbers).all())
 
     def index(self, index: Column) -> Node | None:
         """The node of an index that is the numbers themselves, by the rule of the parent's."""
@@ -159,6 +210,8 @@ def logical_index(tree: Node, reader: Reader, low: int, high: int) -> Any:
 def _read_numbers(lineage: Node, reader: Reader) -> Any:
     import numpy
 
+    if reader.numbers is not None and reader.numbers[0] is lineage:  # For each column the same.
+        return reader.numbers[1]
     column = reader.column(lineage["numbers"])
     stream = column.streams["values"]
     if not isinstance(stream, Fixed):
@@ -168,6 +221,7 @@ def _read_numbers(lineage: Node, reader: Reader) -> Any:
         numbers = numpy.cumsum(numbers) - 1
     if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < lineage["length"]:
         raise CorruptError("row numbers lie outside of the rows that they are of")
+    reader.numbers = (lineage, numbers)
     return numbers
 
 
@@ -228,6 +282,20 @@ def _by_key(source: Any, old: Node, reader: Reader) -> Any:
     return None
 
 
+def _is_cut(numbers: Any, rows: int) -> bool:
+    """Whether all that happened to a long frame is that a few runs of neighbours were removed.
+
+    The chunks between them are found again by their content, for a tenth of the work of comparing
+    every row, and those at the ends are few.
+    """
+    import numpy
+
+    if rows < _LONG or (rows - len(numbers)) * _CUT_SHARE < rows:
+        return False
+    steps = numpy.diff(numbers)
+    return bool((steps > 0).all()) and int((steps > 1).sum()) <= _CUTS
+
+
 def _gap(before: Any, now: Any) -> Any:
     """The rows where one run of neighbours was removed; ``None`` if it was anything else."""
     import numpy
@@ -264,28 +332,9 @@ def _agrees(source: Any, old: Node, reader: Reader, numbers: Any) -> bool:
     return looked == 0
 
 
-def _tidy(column: Column) -> Column:
-    """A column without streams that say nothing, as ``dropna`` leaves none missing."""
-    streams = dict(column.streams)
-    for name, usual in (("valid", 1), ("missing", 0), ("kinds", ord("s"))):
-        stream = streams.get(name)
-        if isinstance(stream, Fixed) and (stream.values == usual).all():
-            del streams[name]
-    column.streams = streams
-    for below in column.aligned.values():
-        _tidy(below)
-    return column
-
-
 def _words_of(old: Node, node: Node, reader: Reader, rows: int) -> Any:
     """The first values of a column as words of 64 bits; ``None`` if they are not that."""
     stream = logical_column(old, node, reader, 0, rows).streams.get("values")
     if not isinstance(stream, Fixed) or stream.values.dtype.itemsize != 8:
         return None
     return stream.values.view("u8")
-
-
-def _whole(column: Column) -> bool:
-    """Whether every stream of a column can be taken by rows."""
-    below: Sequence[Column] = list(column.aligned.values())
-    return column.meta.get("form") != "ipc" and all(_whole(c) for c in below)

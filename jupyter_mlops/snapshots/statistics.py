@@ -17,7 +17,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from .chunking import _binary
+from .chunking import binary_of
 from .streams import Column, Fixed, Text
 
 __all__ = ["Statistics"]
@@ -183,7 +183,7 @@ def _texts(stream: Text, missing: Any, *, plain: bool) -> dict[str, Any]:
     if few is None:
         rows = numpy.arange(0, here, max(1, -(-here // _SAMPLE)))
         rows = numpy.flatnonzero(~missing)[rows] if count else rows
-        few = _values_and_counts(_binary(stream.take(rows)))
+        few = _values_and_counts(binary_of(stream.take(rows)))
         found["top_of"] = len(rows)
     else:
         found["top_of"] = here
@@ -241,7 +241,7 @@ def _counted_small(values: Any) -> Any:
 
 def _counted_texts(stream: Text, missing: Any) -> Any:
     """The same of strings; those that are missing do not count."""
-    array = _binary(stream)
+    array = binary_of(stream)
     if missing is not None:
         import numpy
         import pyarrow

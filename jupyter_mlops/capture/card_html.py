@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
+from ..model.events import BEING_KEPT
 from .card_text import status_words
 from .card_values import one_of, show_change, show_count, show_seconds, show_size, show_value
 from .sparkline import sparkline
@@ -234,7 +235,8 @@ def _inputs(card: Mapping[str, Any]) -> Iterable[str]:
         if item["reason"]:
             what = "not kept" if item["digest"] else "no digest"
             why = item["reason"].removeprefix(f"{what}: ")
-            text += " " + _faint(f"{what}: {escape(why)}")
+            why = why if why == BEING_KEPT else f"{what}: {why}"
+            text += " " + _faint(escape(why))
         yield _row("input", text)
     yield from _cut("inputs", card)
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..model.events import InputRecord
+from ..model.events import BEING_KEPT, InputRecord
 from ..snapshots import (
     Digest,
     Shape,
@@ -334,7 +334,7 @@ class InputCollector:
                 lambda: keeper.release(wanted),
             )
         )
-        return record
+        return replace(record, reason=BEING_KEPT)
 
     def _postponed(
         self, base: InputRecord, value: Any, why: str, budget: float | None, cell: _Cell

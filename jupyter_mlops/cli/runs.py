@@ -20,6 +20,7 @@ from ..tracking import (
     read_run_file,
     run_details,
 )
+from ..tracking.wording import size
 from .output import ago, duration, echo_json, json_option, number, run_argument, table
 from .records import finite, run_dict
 from .run_changes import (
@@ -167,6 +168,8 @@ def _sections(details: RunDetails) -> Iterator[tuple[str, list[tuple[str, str]]]
                         "" if item.rows is None else f"{item.rows:,} rows",
                         item.source,
                         item.digest and item.digest.partition(":")[2][:12],
+                        item.snapshot,
+                        item.added and f"{size(item.added)} added",
                         item.reason,
                     )
                     if part

@@ -2,7 +2,8 @@
 
 MLflow's digest has 36 characters at most: the first 32 hex digits of ours stand there (128 bits),
 the whole of it in the source.  An input without a digest is none that MLflow could tell from
-another; it is named in the tag ``mlops.inputs`` and in the run's record only.
+another; it is named in the tag ``mlops.inputs`` and in the run's record only.  MLflow keeps what it
+is told first of a name and digest, so an input that is still being kept waits until it is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
-from ..model.events import InputRecord
+from ..model.events import BEING_KEPT, InputRecord
 
 __all__ = ["dataset_inputs", "inputs_tag"]
 
@@ -21,7 +22,9 @@ _NAME_LENGTH = 500
 _SCHEMA_LENGTH = 1_048_575
 _SOURCE_LENGTH = 65_535
 _TAG_LENGTH = 8000
+_TAG_VALUE = 500  # of an input's tag
 _CONTEXT = "mlflow.data.context"
+_DIGEST, _SNAPSHOT = "mlops.digest", "mlops.snapshot"  # Tags of the run's input.
 # A column's type in MLflow's words (``mlflow.types.DataType``), by how pandas and Arrow spell it.
 _TYPES = (
     ("datetime", "datetime"), ("timestamp", "datetime"), ("date", "datetime"),
@@ -40,7 +43,7 @@ def dataset_inputs(inputs: Iterable[InputRecord], *, full: bool) -> list[Any]:
     entities = import_module("mlflow.entities")
     found = []
     for item in inputs:
-        if item.digest is None:
+        if item.digest is None or item.reason == BEING_KEPT:
             continue
         dataset = entities.Dataset(
             name=item.name[:_NAME_LENGTH] or "input",
@@ -50,7 +53,14 @@ def dataset_inputs(inputs: Iterable[InputRecord], *, full: bool) -> list[Any]:
             schema=_schema(item) if full else None,
             profile=_profile(item) if full else None,
         )
-        found.append(entities.DatasetInput(dataset, [entities.InputTag(_CONTEXT, item.how)]))
+        tags = {_CONTEXT: item.how, _DIGEST: item.digest}
+        if full and item.snapshot is not None:
+            tags[_SNAPSHOT] = item.snapshot
+        found.append(
+            entities.DatasetInput(
+                dataset, [entities.InputTag(key, value[:_TAG_VALUE]) for key, value in tags.items()]
+            )
+        )
     return found
 
 
@@ -61,6 +71,8 @@ def inputs_tag(inputs: Iterable[InputRecord], *, full: bool) -> str | None:
         row = {"name": item.name, "kind": item.kind, "digest": item.digest}
         if full and item.source:
             row["source"] = item.source
+        if full and item.snapshot is not None:
+            row |= {"snapshot": item.snapshot, "added": item.added}
         if item.digest is None:
             row["reason"] = item.reason
         rows.append(row)
@@ -87,6 +99,8 @@ def _source(item: InputRecord, *, full: bool) -> str:
         if item.source is not None:
             # MLflow's own pages show the address of what has a ``uri``.
             source["uri"] = item.source
+        if item.snapshot is not None:
+            source["snapshot"] = item.snapshot
     text = json.dumps(source)
     return text if len(text) <= _SOURCE_LENGTH else json.dumps({"digest": item.digest})
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 __all__ = [
+    "BEING_KEPT",
     "SCHEMA",
     "CellEvent",
     "EnvironmentRecord",
@@ -29,6 +30,9 @@ __all__ = [
 ]
 
 SCHEMA = 1
+
+# The ``reason`` of an input whose data are being kept: a ``RunAmended`` will say what became of it.
+BEING_KEPT = "it is being kept"
 
 STATUSES = ("FINISHED", "FAILED", "KILLED", "RUNNING")
 

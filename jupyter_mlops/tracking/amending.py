@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..journal import SessionFile, read_session
 from ..model.events import (
+    BEING_KEPT,
     CellEvent,
     EnvironmentRecord,
     RunAmended,
@@ -16,7 +17,7 @@ from ..model.events import (
     RunStarted,
 )
 
-__all__ = ["WholeSession", "amended", "changes_of", "killed_run"]
+__all__ = ["WholeSession", "amended", "changes_of", "killed_run", "settled"]
 
 
 def amended(record: RunRecord, amendments: Iterable[RunAmended]) -> RunRecord:
@@ -37,6 +38,14 @@ def amended(record: RunRecord, amendments: Iterable[RunAmended]) -> RunRecord:
             tags={**record.tags, **amendment.tags},
         )
     return record
+
+
+def settled(record: RunRecord) -> RunRecord:
+    """The run of a process that has ended: nothing of it is being kept any more."""
+    inputs = tuple(
+        replace(item, reason=None) if item.reason == BEING_KEPT else item for item in record.inputs
+    )
+    return record if inputs == record.inputs else replace(record, inputs=inputs)
 
 
 def changes_of(amendments: Iterable[RunAmended]) -> RunAmended:
@@ -89,7 +98,7 @@ def killed_run(started: RunStarted, file: SessionFile) -> RunRecord:
         series=series,
         error={"ename": "Killed", "evalue": "its process ended before the run did"},
     )
-    return amended(run, file.amendments)
+    return settled(amended(run, file.amendments))
 
 
 @dataclass
@@ -121,6 +130,12 @@ class WholeSession:
             self._runs = {run.run_id: run for run in whole.runs}
         run = self._runs.get(run_id)
         return None if run is None else amended(run, whole.amendments)
+
+    def unsettled(self) -> list[RunRecord]:
+        """The runs with inputs of which it never became known whether they were kept."""
+        whole = self._read()
+        runs = (amended(run, whole.amendments) for run in whole.runs)
+        return [run for run in runs if settled(run) is not run]
 
     def has_children(self, run: RunRecord) -> bool:
         """Whether a run may be another one's parent: of a headless one, sessions are not asked."""

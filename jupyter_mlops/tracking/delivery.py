@@ -22,7 +22,7 @@ from ..state.delivery import advance, begin_attempt, postpone
 from ..state.held import HeldLease, hold
 from ..state.meta import get_meta, put_meta
 from ..state.readmodel import forget_run, put_run, put_version
-from .amending import WholeSession, amended, changes_of
+from .amending import WholeSession, amended, changes_of, settled
 from .building import ModelBuilders
 from .queries import journal_summary
 from .report import DeliveryReport
@@ -175,10 +175,22 @@ class _Delivery:
                     done.add(record.run_id)
             for run in found.killed:
                 self._deliver(backend, whole, run, session.progress.position, isolate=isolate)
+        if found.ended:
+            self._settle(session, file)
         with self.state.write() as connection:
             self.lease.lease.check(connection)
             advance(connection, name, file.offset, closed=found.ended)
         self._report_damage(session, damage, file.offset)
+
+    def _settle(self, session: Session, file: SessionFile) -> None:
+        """Tell of the inputs that a session was keeping when it was killed, without that."""
+        whole = WholeSession(session.path, file)
+        for run in whole.unsettled():
+            record = settled(run)
+            changes = RunAmended(run.run_id, run.session, time.time(), inputs=record.inputs)
+            self._connect().amend(
+                record, changes, read_blob=self.blobs.get, full=self.full, guard=self.lease.holds
+            )
 
     def _report_damage(self, session: Session, damage: list[Damage], position: int) -> None:
         """Say what was skipped, once: the position has passed it."""

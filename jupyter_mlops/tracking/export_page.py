@@ -318,7 +318,8 @@ def _input(item: InputRecord) -> tuple[str, ...]:
         shape,
         size(item.size) if item.size else "",
         item.source or "",
-        item.digest or f"none: {item.reason or 'not taken'}",
+        " ".join(filter(None, (item.digest, item.snapshot)))
+        or f"none: {item.reason or 'not taken'}",
     )
 
 

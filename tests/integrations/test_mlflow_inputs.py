@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_mlops.integrations.mlflow_inputs import dataset_inputs, inputs_tag
-from jupyter_mlops.model.events import InputRecord
+from jupyter_mlops.model.events import BEING_KEPT, InputRecord
 
 DIGEST = "blake3:" + "0123456789abcdef" * 4
 
@@ -49,6 +49,30 @@ def test_where_it_comes_from() -> None:
     assert json.loads(bare.source) == {"digest": DIGEST}
     assert (bare.profile, bare.schema) == (None, None)
     assert dataset_inputs([InputRecord("X", "object", None)], full=True) == []
+
+
+def test_the_version_that_keeps_it_is_told() -> None:
+    item = InputRecord("X", "frame", DIGEST, snapshot="train.ipynb/X@3", added=1200)
+    (found,) = dataset_inputs([item], full=True)
+    assert json.loads(found.dataset.source)["snapshot"] == "train.ipynb/X@3"
+    tags = {tag.key: tag.value for tag in found.tags}
+    assert tags == {
+        "mlflow.data.context": "used",
+        "mlops.digest": DIGEST,
+        "mlops.snapshot": "train.ipynb/X@3",
+    }
+    (row,) = json.loads(inputs_tag([item], full=True) or "")
+    assert (row["snapshot"], row["added"]) == ("train.ipynb/X@3", 1200)
+    (bare,) = dataset_inputs([item], full=False)
+    assert "train.ipynb" not in bare.dataset.source
+    assert "mlops.snapshot" not in {tag.key for tag in bare.tags}
+    assert "train.ipynb" not in (inputs_tag([item], full=False) or "")
+
+
+def test_what_is_still_being_kept_waits() -> None:
+    item = InputRecord("X", "frame", DIGEST, reason=BEING_KEPT)
+    assert dataset_inputs([item], full=True) == []
+    assert DIGEST in (inputs_tag([item], full=True) or "")
 
 
 def test_the_tag_counts_what_does_not_fit() -> None:

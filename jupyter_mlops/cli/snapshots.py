@@ -16,7 +16,9 @@ from ..snapshots.durable import size_text
 from ..snapshots.refs import Version
 from ..snapshots.service import Details, existing_store, export_version, show, take
 from ..snapshots.store import SnapshotStore
+from ..snapshots.tombstones import Gone, erasures, gone
 from .output import ago, echo_json, json_option, table
+from .snapshots_purge import purge_command
 from .snapshots_remote import clone_command, pull_command, push_command, repair_command
 
 __all__ = ["snapshots"]
@@ -35,8 +37,9 @@ def snapshots() -> None:
 
 @snapshots.command("ls")
 @click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="Also those that were removed or erased.")
 @json_option
-def list_command(name: str | None, as_json: bool) -> int:
+def list_command(name: str | None, everything: bool, as_json: bool) -> int:
     """List the names that have snapshots, or the versions of one NAME."""
     try:
         found = _store().versions(name)
@@ -44,14 +47,18 @@ def list_command(name: str | None, as_json: bool) -> int:
         if name is not None or error.reason != "not_found":
             raise
         found = []
-    if name is not None and not found:
+    away = gone(_store(), name) if everything and (found or name is not None) else []
+    if name is not None and not found and not away:
         _store().resolve(name)  # Says that there is none.
     if as_json:
-        echo_json({"snapshots": [version.to_dict() | {"spec": version.spec} for version in found]})
+        listed = [version.to_dict() | {"spec": version.spec} for version in found]
+        told = {"gone": [item.to_dict() for item in away]} if everything else {}
+        echo_json({"snapshots": listed, **told})
         return 0
     if name is not None:
         rows = [_row(version) for version in found]
         table(("VERSION", "TAGS", "SHAPE", "SIZE", "ADDED", "MADE", "MESSAGE"), rows, empty="")
+        _list_gone(away)
         return 0
     newest = {version.name: version for version in reversed(found)}
     counts = {name: sum(v.name == name for v in found) for name in newest}
@@ -64,6 +71,7 @@ def list_command(name: str | None, as_json: bool) -> int:
         ],
         empty=_EMPTY,
     )  # fmt: skip
+    _list_gone(away)
     return 0
 
 
@@ -90,6 +98,7 @@ def show_command(spec: str, as_json: bool) -> int:
         ("Tags", ", ".join(version.tags)),
         ("Size", f"{size_text(version.size)}, added {size_text(version.added)} on disk"),
         ("After", found.parent or ""),
+        *(("Erased", f"{text} (before: {old})") for text, old in erasures(version)),
     ]
     for label, fact in facts:
         if fact and fact != "-":
@@ -296,35 +305,7 @@ def usage_command(as_json: bool) -> int:
     return 0
 
 
-@snapshots.command("purge")
-@spec_argument
-@click.option("--yes", is_flag=True, help="Erase it; without this nothing is done.")
-@click.option("--reason", metavar="TEXT", help="Kept in the tombstone that stays.")
-@json_option
-def purge_command(spec: str, yes: bool, reason: str | None, as_json: bool) -> int:
-    """Erase a version for good: nothing brings it back.  SPEC is NAME@VERSION.
-
-    A tombstone with the time and the reason stays.  Chunks that other versions need stay, too.
-    """
-    wanted = parse_spec(spec)
-    if not yes:
-        raise UsageError(
-            f"{wanted} would be erased for good, and nothing brings it back",
-            hint=f"If that is meant: jupyter mlops snapshots purge {shlex.quote(wanted)} --yes",
-        )
-    found = _store().purge(wanted, reason=reason)
-    if as_json:
-        echo_json(found.to_dict())
-        return 0
-    click.echo(f"Erased {found.spec}: {found.chunks:,} chunks, {size_text(found.freed)}.")
-    if found.shared:
-        click.echo(
-            f"{found.shared:,} chunks stay: {', '.join(found.shared_with[:10])} hold the same."
-        )
-    return 0
-
-
-for _command in (push_command, pull_command, clone_command, repair_command):
+for _command in (purge_command, push_command, pull_command, clone_command, repair_command):
     snapshots.add_command(_command)
 
 
@@ -339,6 +320,13 @@ def _changed(version: Version, text: str, undo: str, as_json: bool) -> int:
     click.echo(text)
     click.echo(f"To take it back: {undo}")
     return 0
+
+
+def _list_gone(away: list[Gone]) -> None:
+    if away:
+        click.echo()
+        rows = [(item.spec, item.how, ago(item.at), item.reason or "") for item in away]
+        table(("NOT THERE", "HOW", "WHEN", "WHY"), rows, empty="")
 
 
 def _row(version: Version) -> tuple[str, ...]:

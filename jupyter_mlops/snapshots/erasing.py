@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConflictError, CorruptError, NotFoundError
 from .chunks import ChunkId
-from .garbage import Pack, condemning, gate, mark, remove_manifests, settle, survey, sweep
+from .descent import earlier
+from .garbage import (
+    Pack,
+    condemning,
+    gate,
+    mark,
+    remove_manifests,
+    settle,
+    survey,
+    sweep,
+    tidy,
+)
 from .leases import Lease
-from .manifests import Manifest, is_address
-from .marking import roots
+from .manifests import is_address
 from .packs import Entry
-from .refs import Version
 from .specs import split_spec
-from .transaction import Transaction
 
 if TYPE_CHECKING:
     from .store import SnapshotStore
 
-__all__ = ["Erased", "Rewritten", "Transform", "purge", "rewrite"]
-
-Transform = Callable[[Version, Manifest, Transaction], Manifest | None]
+__all__ = ["Erased", "erase", "plan_purge", "purge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,7 @@ class Erased:
     """What was erased: ``chunks`` that only this version used, ``freed`` bytes on disk.
 
     ``shared`` chunks stay, because other versions need them; ``shared_with`` are some of those.
+    ``apart`` are versions that were stored as changes of this one, and now are by themselves.
     """
 
     spec: str
@@ -39,20 +47,7 @@ class Erased:
     freed: int
     shared: int
     shared_with: list[str]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same as plain JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Rewritten:
-    """Versions that have lost something, and what that erased: chunks, and bytes on disk."""
-
-    name: str
-    versions: list[str]
-    chunks: int
-    freed: int
+    apart: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON."""
@@ -64,138 +59,109 @@ def purge(
 ) -> Erased:
     """Erase a version, removed or not: its manifest, and the chunks that no other version needs.
 
-    Packs that hold them are written anew without them.  Its number is not given again; the
-    tombstone says when and why.  A purge that was interrupted is completed by the same call.
+    Packs that hold them are written anew without them, and so are versions that were stored as
+    changes of this one: they stay what they are.  Its number is not given again; the tombstone
+    says when and why.  A purge that was interrupted is completed by the same call.
 
     Raises ``NotFoundError``, ``CorruptError`` when it cannot be told what other versions need, and
     ``ConflictError`` when somebody is still at work after ``wait`` seconds: nothing was erased.
     """
+    from .apart import store_apart
+
     name, number = _which(store, spec)
     ref = store.refs.path(name, number)
+    note = {"at": time.time(), "reason": reason}
+    apart = store_apart(store, _content(store, name, number)[1], note, {f"{name}@{number}"})
     with gate(store) as lease:
         address, own = _content(store, name, number)
 
         def bury() -> None:
             if ref.exists():
-                record = {"version": number, "erased": time.time(), "reason": reason}
+                record: dict[str, Any] = {"version": number, "erased": time.time()}
+                record["reason"] = reason
+                with contextlib.suppress(CorruptError):
+                    version = store.refs.version(store.refs.home(name), number, {})
+                    record |= {"digest": version.digest, "before": sorted(earlier(version))}
                 temporary = lease.temporary(store.refs.home(name), "gone")
                 store.refs.bury(name, number, record | {"manifest": address}, temporary)
 
-        dead, freed = _erase(store, lease, own, [address], without=[ref], then=bury, wait=wait)
+        dead, freed = erase(store, lease, own, without=[ref], then=bury, wait=wait)
         shared = own - dead
-        return Erased(f"{name}@{number}", len(dead), freed, len(shared), _users(store, shared))
+        found = _users(store, shared)
+        return Erased(f"{name}@{number}", len(dead), freed, len(shared), found, apart)
 
 
-def rewrite(
-    store: SnapshotStore,
-    name: str,
-    transform: Transform,
-    *,
-    reason: str | None = None,
-    wait: float = 30.0,
-) -> Rewritten:
-    """Let every version of a name lose something: a column, or rows.
+def plan_purge(store: SnapshotStore, spec: str) -> Erased:
+    """What ``purge`` would do; ``freed`` is what its own chunks take.  Raises as ``purge``."""
+    from .apart import made_of
 
-    ``transform(version, manifest, transaction)`` returns the manifest without it (tree, digest and
-    statistics; new chunks are added to the transaction), or ``None`` where there is nothing to
-    lose.  Versions keep number, time, message and tags; their record says what happened.  What
-    only the old manifests needed is then erased as by ``purge``.  A call that was interrupted is
-    completed by the next.
-
-    Raises ``CorruptError``, and ``ConflictError`` when somebody is still at work after ``wait``
-    seconds: then the versions are rewritten, but the bytes are still on disk.
-    """
-    changed = _transform(store, name, transform, {"at": time.time(), "reason": reason})
-    with gate(store) as lease:
-        addresses = [
-            address
-            for root in roots(store)
-            if root.version is not None and root.version.name == name
-            for address in _earlier(root.version)
-            if (store.manifests / address).exists()
-        ]
-        own = {id for address in addresses for id in store.manifest(address).chunks}
-        dead, freed = _erase(store, lease, own, addresses, wait=wait)
-    return Rewritten(name, changed, len(dead), freed)
+    name, number = _which(store, spec)
+    _, chunks = _content(store, name, number)
+    own, apart = made_of(store, chunks, {f"{name}@{number}"})
+    sizes = store.index.sizes(own)
+    shared = chunks - own
+    found = [user for user in _users(store, shared) if user != f"{name}@{number}"]
+    freed = sum(length for length, _ in sizes.values())
+    return Erased(f"{name}@{number}", len(own), freed, len(shared), found, apart)
 
 
-def _transform(
-    store: SnapshotStore, name: str, transform: Transform, note: dict[str, Any]
-) -> list[str]:
-    done: set[int] = set()
-    changed: list[str] = []
-    successors: dict[str, str] = {}
-    # Versions may be committed in the meantime: until there is none that was not looked at.
-    while True:
-        todo = [
-            root.version
-            for root in roots(store)
-            if root.version is not None and root.version.name == name
-            if root.number not in done
-        ]
-        if not todo:
-            return changed
-        with store.begin() as transaction:
-            found = []
-            for version in todo:
-                done.add(version.version)
-                manifest = store.manifest(version.manifest)
-                new = transform(version, manifest, transaction)
-                if new is not None:
-                    found.append((version, new))
-            for version, new in found:
-                new = replace(new, parent=successors.get(new.parent or "", new.parent))
-                after = transaction.rewrite(version, new, note=note, last=False)
-                successors[version.manifest] = after.manifest
-                changed.append(version.spec)
-
-
-def _erase(
+def erase(
     store: SnapshotStore,
     lease: Lease,
     own: set[ChunkId],
-    addresses: list[str],
     *,
     without: Iterable[Path] = (),
     then: Callable[[], None] = lambda: None,
     wait: float,
 ) -> tuple[set[ChunkId], int]:
-    """Erase what only these manifests need; return the chunks and the bytes freed.
+    """Erase what no version needs, of ``own`` and whatever else lies about; to be called in a gate.
 
-    ``then`` is called when nobody may refer to them any more, before they go.
+    Old copies of what is to go may lie in any pack, stray manifest or file that a crash left.
+    ``then`` is called when nobody may refer to the chunks any more, before they go.  Returns those
+    of ``own`` that are gone, and the bytes freed.  Raises ``CorruptError`` and ``ConflictError``.
     """
     others = mark(store, expired_before=None, without=without)
-    dead = own - others.chunks
-    packs, _, damaged = survey(store, others.chunks, float("inf"))
+    before = {path.name for path in store.manifests.iterdir() if is_address(path.name)}
+    packs = _packs(store, others.chunks)
+    dead = {e.id for pack in packs for e in pack.entries} - others.chunks | own
+    with condemning(store, lease, dead - others.chunks):
+        _settle(store, lease, wait)
+        then()
+        known = {pack.name for pack in packs}
+        packs = _packs(store, others.chunks)
+        if any(e.id in dead for pack in packs if pack.name not in known for e in pack.entries):
+            # Made by those who were at work, or by others since: whose version is not there yet.
+            _settle(store, lease, wait)
+        others = mark(store, expired_before=None)
+        dead -= others.chunks
+        holding = [pack for pack in packs if any(e.id in dead for e in pack.entries)]
+        everything = {e.id for pack in packs for e in pack.entries}
+        freed, _, _ = sweep(store, lease, holding, everything - dead, _differs)
+        # Last: they are what an erasure that was interrupted goes on from.
+        freed += remove_manifests(store, sorted(before - others.manifests))
+    tidy(store, lease)
+    store.index.rebuild()  # A database keeps what was deleted in pages that are free.
+    return own & dead, freed
+
+
+def _packs(store: SnapshotStore, live: set[ChunkId]) -> list[Pack]:
+    packs, _, damaged = survey(store, live, float("inf"))
     if damaged:
         raise CorruptError(
             f"pack {damaged[0]} cannot be read, and may hold what is to be erased",
             hint="`jupyter mlops snapshots verify` shows the damage.",
         )
-    with condemning(store, lease, dead):
-        held = settle(store, lease, wait)
-        if held:
-            raise ConflictError(
-                f"nothing was erased: {held[0]} is at work",
-                hint="Try again when it has finished.",
-                held=held,
-            )
-        then()
-        others = mark(store, expired_before=None)
-        dead -= others.chunks
-        everything = {e.id for p in packs for e in p.entries}
-        holding = [p for p in packs if any(e.id in dead for e in p.entries)]
-        freed, _, _ = sweep(store, lease, holding, everything - dead, _differs)
-        # Last: they are what an erasure that was interrupted goes on from.
-        freed += remove_manifests(store, [a for a in addresses if a not in others.manifests])
-    return dead, freed
+    return packs
 
 
-def _earlier(version: Version) -> list[str]:
-    """The manifests that a version had before it was rewritten."""
-    notes = version.meta.get("erased")
-    found = [note.get("manifest") for note in notes] if isinstance(notes, list) else []
-    return [address for address in found if is_address(address)]
+def _settle(store: SnapshotStore, lease: Lease, wait: float) -> None:
+    held = settle(store, lease, wait)
+    if held:
+        raise ConflictError(
+            f"nothing was erased: {held[0]} is at work",
+            hint="Try again when it has finished.",
+            held=held,
+        )
 
 
 def _which(store: SnapshotStore, spec: str) -> tuple[str, int]:

@@ -26,6 +26,7 @@ from ..errors import ConflictError, CorruptError, ProjectError
 from ..model.ids import new_id
 from ..project import file_lock
 from .chunks import ChunkId
+from .describing import sweep_statistics
 from .durable import replace_file, sync_folder
 from .leases import Lease
 from .manifests import is_address
@@ -134,7 +135,7 @@ def collect(
             freed, gone, rewritten = sweep(store, lease, worth, live, _worth)
             strays = [address for address in strays if address not in again.manifests]
             freed += remove_manifests(store, strays)
-        _tidy(store, lease)
+        tidy(store, lease)
         return Collected(
             dry_run=False,
             versions=buried,
@@ -304,7 +305,7 @@ def remove_manifests(store: SnapshotStore, addresses: Iterable[str]) -> int:
             freed += path.stat().st_size
             path.unlink()
     sync_folder(store.manifests)
-    return freed
+    return freed + sweep_statistics(store)
 
 
 def _worth(pack: Pack, kept: list[Entry]) -> bool:
@@ -372,7 +373,7 @@ def _stray_manifests(store: SnapshotStore, live: set[str], older_than: float) ->
     return found
 
 
-def _tidy(store: SnapshotStore, lease: Lease) -> None:
+def tidy(store: SnapshotStore, lease: Lease) -> None:
     """Take away what crashes have left: temporary files, marks of dead collectors, dead refs."""
     homes = store.refs.homes()
     tags = [home / "tags" for home in homes]

@@ -10,7 +10,7 @@ import contextlib
 import re
 import uuid
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,7 @@ class Inventory:
         self.damaged: dict[str, str] = {}
         self.packs: dict[str, int] = {}
         self._where: dict[ChunkId, tuple[str, Entry]] = {}
+        self._entries: dict[str, list[Entry]] = {}
         self._cache = cache / blake3(remote.public.encode()).hexdigest()[:16]
         self._threads = threads
         self.refresh()
@@ -56,6 +57,10 @@ class Inventory:
         """Look again which packs there are, and read the footers of new ones."""
         packs = {n: s for n, s in self.remote.files("packs").items() if _PACK.fullmatch(n)}
         new = [(name, size) for name, size in packs.items() if name not in self.packs]
+        for name in self.packs.keys() - packs.keys():
+            self._entries.pop(name, None)
+            self.damaged.pop(name, None)
+        self._where = {id: at for id, at in self._where.items() if at[0] in packs}
         self.packs = packs
 
         def footer(pack: tuple[str, int]) -> tuple[str, list[Entry] | str]:
@@ -64,10 +69,13 @@ class Inventory:
             except CorruptError as error:
                 return pack[0], error.message
 
-        for name, entries in in_parallel(footer, new, self._threads):
-            if isinstance(entries, str):
-                self.damaged[name] = entries
-                continue
+        for name, read in in_parallel(footer, new, self._threads):
+            if isinstance(read, str):
+                self.damaged[name] = read
+            else:
+                self._entries[name] = read
+        # A chunk may lie in several packs, of which one has gone.
+        for name, entries in self._entries.items():
             for entry in entries:
                 self._where.setdefault(entry.id, (name, entry))
 
@@ -98,6 +106,14 @@ class Inventory:
         for entries in found.values():
             entries.sort(key=lambda entry: entry.offset)
         return found
+
+    def holding(self, ids: Container[ChunkId]) -> dict[str, list[Entry]]:
+        """The packs that hold some of these chunks, each with all that it holds."""
+        return {
+            name: entries
+            for name, entries in self._entries.items()
+            if any(entry.id in ids for entry in entries)
+        }
 
     def _footer(self, name: str, size: int) -> list[Entry]:
         path = self._cache / f"{name}.{size}"

@@ -8,6 +8,7 @@ are compared with the hashes that name them, and stored.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -15,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConflictError, CorruptError, MlopsError, ServiceError, UsageError
 from ..model.ids import new_id
 from .chunks import ChunkId
+from .descent import relation
 from .durable import no_room, replace_file
 from .inventory import Inventory, fetch_run, in_parallel, runs_of
 from .leases import Lease
 from .manifests import Manifest, is_address
 from .naming import check_name
 from .packs import Entry, write_pack
-from .refs import Version
+from .refs import Version, encode_line
 from .remote_refs import RemoteRefs, read_remote_manifest, record_of
 from .remotes import Remote, open_remote
 
@@ -43,7 +45,8 @@ class Pulled:
     """What a pull did: ``versions`` are here now, ``new`` of them were not before.
 
     ``chunks`` and ``bytes`` (as stored) came over; ``kept_tags`` name another version here, set
-    later, and stay.
+    later, and stay.  ``erased`` are versions here that, or something of which, was erased there:
+    with ``erase`` it has been erased here, too.
     """
 
     versions: list[Version]
@@ -51,6 +54,7 @@ class Pulled:
     chunks: int = 0
     bytes: int = 0
     kept_tags: list[str] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)
 
 
 def pull(
@@ -60,6 +64,7 @@ def pull(
     *,
     columns: Sequence[Any] | None = None,
     as_name: str | None = None,
+    erase: bool = False,
     threads: int = 8,
     progress: Progress | None = None,
 ) -> Pulled:
@@ -68,6 +73,8 @@ def pull(
     ``specs`` are as for ``RemoteRefs.resolve``; none means all.  With ``columns`` only these
     columns' chunks come (and what belongs to no column, as the index): the version is here, and
     reading another column says that it must be pulled.  ``as_name`` keeps them under another name.
+    What was erased here is not brought back.  With ``erase`` what was erased there is erased here
+    as well; without, it is only said: a remote is not believed in that by itself.
 
     Raises ``NotFoundError``; ``ConflictError`` where a version here is another snapshot than the
     remote's of that number (nothing is transferred then); ``CorruptError`` for what does not match
@@ -84,8 +91,19 @@ def pull(
             raise UsageError("only versions of one name can be pulled as another name")
     pairs = [(v, v if as_name is None else replace(v, name=as_name)) for v in found]
     wanted = [(theirs, ours) for theirs, ours in pairs if not _erased(store, ours, specs)]
-    for _, ours in wanted:
-        _refuse_other(store, ours)
+    erased, old = [], {}
+    for pair in list(wanted):
+        known = _known(store, pair[1])
+        if known == "theirs":
+            erased.append(pair[1].spec)
+            old[pair[1].spec] = store.version(pair[1].name, pair[1].version).manifest
+        if known in ("ours", "both") or (known == "theirs" and not erase):
+            wanted.remove(pair)
+    gone: list[str] = []
+    if specs is None and as_name is None:
+        from .remote_erasing import tombstones
+
+        gone = tombstones(store, refs, store.versions())
     inventory: Inventory | None = None
     chunks = size = new = 0
     try:
@@ -107,14 +125,22 @@ def pull(
                     )
                     chunks += count
                     size += length
-                new += sum(_publish(store, ours, files[ours.manifest], lease) for _, ours in group)
+                for _, ours in group:
+                    new += _publish(store, ours, files[ours.manifest], lease, old.get(ours.spec))
             kept = _pull_tags(store, refs, wanted, lease)
     except MlopsError:
         raise
     except OSError as error:
         raise no_room(error, "pulling snapshots", store.folder) or error from error
-    versions = [store.version(v.name, v.version) for _, v in wanted]
-    return Pulled(versions, new, chunks, size, kept)
+    if erase:
+        _erase(store, refs, list(old.values()), gone)
+    versions = [
+        store.version(v.name, v.version)
+        for _, v in pairs
+        if "ref" in store.refs.numbers(store.refs.home(v.name)).get(v.version, set())
+        and not store.refs.path(v.name, v.version, "removed").exists()
+    ]
+    return Pulled(versions, new, chunks, size, kept, erased + gone)
 
 
 def clone(
@@ -261,13 +287,17 @@ def _erased(store: SnapshotStore, ours: Version, specs: Iterable[str] | None) ->
     )
 
 
-def _refuse_other(store: SnapshotStore, ours: Version) -> bool:
-    """Whether this version is here; ``ConflictError`` when another one has its number."""
+def _known(store: SnapshotStore, ours: Version) -> str | None:
+    """How the version of this number here, if there is one, goes together with the remote's.
+
+    Raises ``ConflictError`` when it is another one.
+    """
     kinds = store.refs.numbers(store.refs.home(ours.name)).get(ours.version, set())
     if not kinds:
-        return False
+        return None
     here = store.version(ours.name, ours.version)
-    if here.manifest != ours.manifest:
+    known = relation(here, ours)
+    if known == "other":
         raise ConflictError(
             f"{ours.spec} here is another snapshot than the remote's, and neither was changed",
             hint=f"Pull theirs under another name: `jupyter mlops snapshots pull {ours.spec} "
@@ -276,11 +306,31 @@ def _refuse_other(store: SnapshotStore, ours: Version) -> bool:
             theirs=ours.manifest,
             ours=here.manifest,
         )
-    return True
+    return known
 
 
-def _publish(store: SnapshotStore, ours: Version, data: bytes, lease: Lease) -> bool:
-    """Manifest, then version, durably; return whether it is new."""
+def _erase(store: SnapshotStore, refs: RemoteRefs, old: list[str], gone: list[str]) -> None:
+    """Erase here what was erased there: what versions had before, and whole versions."""
+    from .erasing import purge
+    from .remote_erasing import erase_rest
+
+    where = refs.remote.public
+    if old:
+        erase_rest(store, old, {"at": time.time(), "reason": f"erased on {where}"})
+    for spec in gone:
+        name, _, number = spec.rpartition("@")
+        reason = refs.tombstone(name, int(number)).get("reason")
+        text = f"erased on {where}" + (f": {reason}" if isinstance(reason, str) else "")
+        purge(store, spec, reason=text)
+
+
+def _publish(
+    store: SnapshotStore, ours: Version, data: bytes, lease: Lease, instead: str | None
+) -> bool:
+    """Manifest, then version, durably; return whether it is new.
+
+    ``instead`` is the manifest of the version here of which something was erased there.
+    """
     path = store.manifests / ours.manifest
     if not path.exists() or path.read_bytes() != data:
         replace_file(path, data, lease.temporary(store.manifests, "manifest"))
@@ -289,14 +339,19 @@ def _publish(store: SnapshotStore, ours: Version, data: bytes, lease: Lease) -> 
             "this pull took so long without a sign of life that its lease was taken away",
             hint="Start it again: what has arrived is found.",
         )
-    if _refuse_other(store, ours):
-        return False
     home = store.refs.home(ours.name)
+    if instead is not None:
+        if store.version(ours.name, ours.version).manifest == instead:
+            ref = store.refs.path(ours.name, ours.version)
+            replace_file(ref, encode_line(record_of(ours)), lease.temporary(home, "ref"))
+        return False
+    if _known(store, ours) is not None:
+        return False
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = lease.temporary(home, "ref")
     if store.refs.append(ours.name, record_of(ours), ours.version, temporary):
         return True
-    _refuse_other(store, ours)  # Another pull or snapshot was faster.
+    _known(store, ours)  # Another pull or snapshot was faster.
     return False
 
 

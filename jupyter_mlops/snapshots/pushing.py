@@ -8,7 +8,7 @@ told.  A push that was interrupted goes on from the packs that have arrived.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +17,11 @@ from blake3 import blake3
 
 from ..errors import CorruptError, NotFoundError, UsageError
 from .chunks import ChunkId
+from .descent import relation
 from .inventory import Inventory, in_parallel
-from .naming import check_name
+from .leases import Lease
+from .manifests import Manifest
+from .naming import check_name, file_name
 from .packs import Entry, pack_bytes, read_entry, read_stored
 from .pulling import Progress
 from .refs import Version
@@ -28,7 +31,7 @@ from .remotes import Remote, open_remote
 if TYPE_CHECKING:
     from .store import SnapshotStore
 
-__all__ = ["Pushed", "push"]
+__all__ = ["Pushed", "push", "send"]
 
 _PACK = 32 * 1024 * 1024
 
@@ -38,7 +41,8 @@ class Pushed:
     """What a push did: ``versions`` are on the remote now, ``new`` of them were not before.
 
     ``chunks`` and ``bytes`` (as stored) went over; ``kept_tags`` name another version there, set
-    later, and stay.
+    later, and stay.  ``erased`` were left alone, because they or something of them was erased here
+    or there.
     """
 
     versions: list[Version]
@@ -46,6 +50,7 @@ class Pushed:
     chunks: int = 0
     bytes: int = 0
     kept_tags: list[str] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)
 
 
 def push(
@@ -75,42 +80,83 @@ def push(
             raise UsageError("only versions of one name can be pushed as another name")
     theirs = [v if as_name is None else replace(v, name=as_name) for v in ours]
     refs = RemoteRefs(remote, threads=threads)
+    erased = []
+    if specs is None:
+        erased = [v.spec for v in theirs if _erased(refs, v)]
+        ours = [v for v, t in zip(ours, theirs, strict=True) if t.spec not in erased]
+        theirs = [v for v in theirs if v.spec not in erased]
     for version in theirs:
         refs.check(version)
     if not ours:
-        return Pushed([])
+        return Pushed([], erased=erased)
     with store.lease("reader") as lease:
         manifests = {v.manifest: store.manifest(v.manifest) for v in ours}
-        needed = dict.fromkeys(id for m in manifests.values() for id in m.chunks)
         inventory = Inventory(remote, store.folder / "remotes", threads=threads)
-        missing = [id for id in needed if id not in inventory]
-        packs = _plan(store, missing)
-        total = sum(entry.length for pack in packs for _, entry in pack)
-        size = 0
-
-        def send(pack: list[tuple[str, Entry]]) -> int:
-            data = pack_bytes(list(_parts(store, pack)))
-            remote.write(f"packs/{blake3(data).hexdigest()[:40]}.pack", data)
-            return sum(entry.length for _, entry in pack)
-
-        for length in in_parallel(send, packs, threads):
-            lease.renew()
-            size += length
-            if progress is not None:
-                progress(size, total)
-
-        there = remote.files("manifests")
-
-        def send_manifest(address: str) -> None:
-            data = (store.manifests / address).read_bytes()
-            if there.get(address) != len(data):
-                remote.write(f"manifests/{address}", data)
-
-        for _ in in_parallel(send_manifest, manifests, threads):
-            lease.renew()
+        chunks, size = send(store, inventory, manifests, lease, threads, progress)
         new = sum(refs.claim(version) for version in theirs)
+        # Somebody may have erased there, meanwhile, what was relied on.
+        refs.look_again()
+        for version in theirs:
+            if "gone" in refs.numbers(version.name).get(version.version, set()):
+                remote.remove(f"refs/{file_name(version.name)}/{version.version:08d}.ref")
+                refs.look_again()
+                refs.claim(version)  # Says that it was erased.
+        inventory.refresh()
+        again = send(store, inventory, manifests, lease, threads)
         kept = _push_tags(store, refs, ours, theirs)
-    return Pushed(theirs, new, len(missing), size, kept)
+    return Pushed(theirs, new, chunks + again[0], size + again[1], kept, erased)
+
+
+def send(
+    store: SnapshotStore,
+    inventory: Inventory,
+    manifests: Mapping[str, Manifest],
+    lease: Lease,
+    threads: int,
+    progress: Progress | None = None,
+) -> tuple[int, int]:
+    """Send manifests (by address), first the chunks of theirs that are not there.
+
+    Returns how many chunks and their stored bytes.
+    """
+    remote = inventory.remote
+    needed = dict.fromkeys(id for m in manifests.values() for id in m.chunks)
+    missing = [id for id in needed if id not in inventory]
+    packs = _plan(store, missing)
+    total = sum(entry.length for pack in packs for _, entry in pack)
+    size = 0
+
+    def send_pack(pack: list[tuple[str, Entry]]) -> int:
+        data = pack_bytes(list(_parts(store, pack)))
+        remote.write(f"packs/{blake3(data).hexdigest()[:40]}.pack", data)
+        return sum(entry.length for _, entry in pack)
+
+    for length in in_parallel(send_pack, packs, threads):
+        lease.renew()
+        size += length
+        if progress is not None:
+            progress(size, total)
+
+    there = remote.files("manifests")
+
+    def send_manifest(address: str) -> None:
+        data = (store.manifests / address).read_bytes()
+        if there.get(address) != len(data):
+            remote.write(f"manifests/{address}", data)
+
+    for _ in in_parallel(send_manifest, manifests, threads):
+        lease.renew()
+    return len(missing), size
+
+
+def _erased(refs: RemoteRefs, version: Version) -> bool:
+    """Whether it, or something of it, was erased on one of the two sides."""
+    kinds = refs.numbers(version.name).get(version.version, set())
+    if "gone" in kinds:
+        return True
+    if "ref" not in kinds:
+        return False
+    return relation(version, refs.version(version.name, version.version)) in ("ours", "theirs")
 
 
 def _resolve(store: SnapshotStore, specs: Iterable[str] | None) -> list[Version]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import ConflictError, CorruptError, MlopsError, NotFoundError
+from .descent import relation
 from .inventory import in_parallel
 from .manifests import Manifest, is_address, unpack_manifest
 from .naming import check_name, check_tag, file_name
@@ -136,8 +137,23 @@ class RemoteRefs:
             self.numbers(version.name)[version.version] = kinds
             return not known
         there = self.version(version.name, version.version)
-        if there.manifest == version.manifest:
+        between = relation(version, there)
+        if between in ("same", "both"):
             return False
+        if between == "ours":
+            raise ConflictError(
+                f"something of {version.spec} was erased here, and is still on "
+                f"{self.remote.public}",
+                hint="To erase it there: `jupyter mlops snapshots push --erase`.",
+                version=version.spec,
+            )
+        if between == "theirs":
+            raise ConflictError(
+                f"something of {version.spec} was erased on {self.remote.public}: it is not "
+                "brought back",
+                hint=f"To erase it here: `jupyter mlops snapshots pull {version.spec} --erase`.",
+                version=version.spec,
+            )
         raise ConflictError(
             f"{version.spec} on {self.remote.public} is another snapshot than yours: "
             "somebody pushed that version first, and nothing of theirs was changed",
@@ -154,6 +170,29 @@ class RemoteRefs:
         kinds = self.numbers(version.name).get(version.version, set())
         if kinds:
             self.claim(version)
+
+    def look_again(self) -> None:
+        """Forget what was there: the next question is answered anew."""
+        self._numbers.clear()
+
+    def replace(self, version: Version) -> None:
+        """Put a version in its own place: for erasing, and nothing else."""
+        path = f"refs/{file_name(version.name)}/{version.version:08d}.ref"
+        self.remote.write(path, encode_line(record_of(version)))
+
+    def tombstone(self, name: str, number: int) -> dict[str, Any]:
+        """What is said of a version that was erased there.  Raises ``CorruptError``."""
+        return self._record(f"refs/{file_name(name)}/{number:08d}.gone")
+
+    def bury(self, name: str, number: int, record: dict[str, Any]) -> None:
+        """Put a tombstone in a version's place; the tags that named it go, too."""
+        home = f"refs/{file_name(name)}"
+        self.remote.write(f"{home}/{number:08d}.gone", encode_line(record))
+        for tag, said in self.tags(name).items():
+            if said["version"] == number:
+                self.remote.remove(f"{home}/tags/{file_name(tag)}")
+        self.remote.remove(f"{home}/{number:08d}.ref")
+        self._numbers.pop(name, None)
 
     def put_tag(self, name: str, record: dict[str, Any]) -> None:
         """Let a tag name a version, whatever it named before."""

@@ -233,6 +233,14 @@ class Remote:
             return held == data
         return self._held(path, len(data)) == data
 
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is not there is no error."""
+        target = self._path(path)
+        with contextlib.suppress(NotFoundError):
+            self._attempt(lambda: self.fs.rm_file(target), f"remove {path}")
+        if self.is_folder:
+            sync_folder(Path(target).parent)
+
     def _held(self, path: str, size: int) -> bytes | None:
         try:
             there = self.size(path)

@@ -349,7 +349,12 @@ class SnapshotStore:
         kinds = self.refs.numbers(home).get(number, set())
         spec = f"{name}@{number}"
         if "gone" in kinds:
-            raise NotFoundError(f"{spec} was erased", spec=spec)
+            from .tombstones import gone_text
+
+            record: dict[str, object] = {}
+            with contextlib.suppress(CorruptError, FileNotFoundError):
+                record = self.refs.read(home / f"{number:08d}.gone")
+            raise NotFoundError(f"{spec} was erased{gone_text(record)}", spec=spec)
         if "ref" not in kinds:
             raise NotFoundError(
                 f"there is no {spec} here",

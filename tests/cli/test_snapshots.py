@@ -137,13 +137,68 @@ def test_verify_gc_and_du(mlops: Run, two: Project) -> None:
 
 def test_purge_needs_a_yes(mlops: Run, two: Project) -> None:
     asked = mlops("snapshots", "purge", "customers@1")
-    assert asked.code == 2
-    assert "snapshots purge customers@1 --yes" in asked.err
+    assert asked.code == 0
+    assert "Would erase customers@1" in asked.out
+    assert "snapshots purge customers@1 --yes" in asked.out
+    assert len(existing_store(two).versions("customers")) == 2
     done = mlops("snapshots", "purge", "customers@1", "--yes", "--reason", "asked to be forgotten")
     assert done.code == 0
     assert "Erased customers@1" in done.out
     assert [v.version for v in existing_store(two).versions("customers")] == [2]
     assert mlops("snapshots", "purge", "customers@1", "--yes").code == 2
+    said = mlops("snapshots", "show", "customers@1")
+    assert said.code == 2
+    assert "was erased on 20" in said.err
+    assert "asked to be forgotten" in said.err
+    assert "customers@1" in mlops("snapshots", "ls", "--all").out
+    listed = mlops("snapshots", "ls", "customers", "--all", "--json").json["gone"]
+    assert [(item["spec"], item["how"]) for item in listed] == [("customers@1", "erased")]
+
+
+def test_purge_of_a_column_and_of_rows(mlops: Run, two: Project, tmp_path: Path) -> None:
+    remote = str(tmp_path / "remote")
+    assert mlops("snapshots", "push", "--remote", remote).code == 0
+    before = existing_store(two).resolve("customers@1").digest
+    ask = ("snapshots", "purge", "customers", "--key", "id", "--values", "3,4")
+    asked = mlops(*ask)
+    assert "customers@1: loses 2 rows" in asked.out
+    assert "purge customers --key id --values 3,4 --yes" in asked.out
+    assert len(restore(two, "customers@1")) == 200
+    done = mlops(*ask, "--yes", "--remote", remote, "--json").json
+    assert [change["rows"] for change in done["changes"]] == [2, 2]
+    assert done["remote"]["versions"] == ["customers@1", "customers@2"]
+    assert list(restore(two, "customers@1").id[:5]) == [0, 1, 2, 5, 6]
+    assert before in mlops("snapshots", "show", "customers@1").out
+    assert mlops("snapshots", "push", "--remote", remote, "--json").json["new"] == 0
+    asked = mlops("snapshots", "purge", "customers", "--column", "x")
+    assert "customers@2: loses 1 column\n" in asked.out
+    assert mlops("snapshots", "purge", "customers", "--column", "x", "--yes").code == 0
+    assert "x" not in restore(two, "customers@2")
+    left = mlops("snapshots", "push", "--remote", remote)
+    assert "push --erase" in left.out
+    assert mlops("snapshots", "push", "customers@1", "--remote", remote).code == 2
+    erased = mlops("snapshots", "push", "--erase", "--remote", remote)
+    assert "Erased on" in erased.out
+    assert mlops("snapshots", "push", "customers@1", "--remote", remote).code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("customers", "--key", "id"), "--key and --values belong together"),
+        (("customers", "--rows-where", "id"), "names no column and value"),
+        (("customers@1", "--column", "x"), "all versions of a name"),
+        (("customers", "--column", "x", "--rows-where", "id=1"), "give one of"),
+        (("customers", "--column", "nope"), "There are: id, x"),
+    ],
+)
+def test_what_purge_does_not_understand(
+    mlops: Run, two: Project, options: tuple[str, ...], said: str
+) -> None:
+    done = mlops("snapshots", "purge", *options, "--yes")
+    assert done.code == 2
+    assert said in done.err
+    assert len(existing_store(two).versions("customers")) == 2
 
 
 def test_push_pull_and_clone(mlops: Run, two: Project, tmp_path: Path) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from jupyter_mlops.errors import ConflictError, CorruptError, NotFoundError
 from jupyter_mlops.snapshots.chunks import chunk_id
-from jupyter_mlops.snapshots.erasing import rewrite
-from jupyter_mlops.snapshots.manifests import Manifest
-from jupyter_mlops.snapshots.store import SnapshotStore, Transaction, Version
+from jupyter_mlops.snapshots.store import SnapshotStore
 
 from .test_store import content, noise, put
 
@@ -190,47 +187,3 @@ def test_purge_waits_for_nobody_for_ever(store: SnapshotStore) -> None:
     with store.begin(), pytest.raises(ConflictError, match="nothing was erased"):
         store.purge("a", wait=0.05)
     assert content(store, "a") == [noise(1)]
-
-
-def without_noise_2(
-    version: Version, manifest: Manifest, transaction: Transaction
-) -> Manifest | None:
-    secret = chunk_id(noise(2))
-    columns = manifest.object["columns"]
-    if secret not in columns:
-        return None
-    kept = [id for id in columns if id != secret] + [transaction.add(b"left out")]
-    return replace(manifest, object={**manifest.object, "columns": kept}, digest="other")
-
-
-def test_all_versions_of_a_name_lose_a_column(store: SnapshotStore) -> None:
-    put(store, "a", noise(1), noise(2), message="m", tags=["t"])
-    put(store, "a", noise(3))
-    put(store, "a", noise(2), noise(4))
-    store.remove("a@3")
-    before = store.resolve("a@1")
-    report = rewrite(store, "a", without_noise_2, reason="asked for")
-    assert (report.versions, report.chunks) == (["a@1", "a@3"], 1)
-    assert 20_000 < report.freed < 23_000
-    assert content(store, "a@1") == [noise(1), b"left out"]
-    assert content(store, "a@2") == [noise(3)]
-    store.restore_removed("a@3")
-    assert content(store, "a@3") == [noise(4), b"left out"]
-    after = store.resolve("a@1")
-    assert (after.created, after.message, after.tags) == (before.created, "m", ("t",))
-    assert after.digest == "other"
-    assert after.meta["erased"][0]["reason"] == "asked for"
-    assert not store.index.has(chunk_id(noise(2)))
-    assert not (store.manifests / before.manifest).exists()
-    assert rewrite(store, "a", without_noise_2).versions == []
-    assert store.verify().ok
-
-
-def test_losing_a_column_is_completed_by_the_next_call(store: SnapshotStore) -> None:
-    put(store, "a", noise(1), noise(2))
-    with store.lease("reader"), pytest.raises(ConflictError, match="nothing was erased"):
-        rewrite(store, "a", without_noise_2, wait=0.05)
-    assert content(store, "a") == [noise(1), b"left out"]
-    assert store.index.has(chunk_id(noise(2)))
-    assert rewrite(store, "a", without_noise_2).chunks == 1
-    assert not store.index.has(chunk_id(noise(2)))

@@ -167,6 +167,13 @@ class FileWatch:
             if name.startswith("read_sql") or name == "read_database":
                 given = kwargs.get("con", args[1] if len(args) > 1 else None)
                 texts = _database(given)
+            elif name == "AbstractFileSystem.open":
+                texts = _opened_far(*args, **kwargs)
+            elif name.endswith(".__init__"):  # The object itself is what came out.
+                first = args[1] if len(args) > 1 else next(iter(kwargs.values()), None)
+                texts, result = source_texts(first), args[0]
+            elif name == "memory_map" and not _WRITES.isdisjoint(_mode(args, kwargs)):
+                return
             else:
                 texts = source_texts(args[0] if args else next(iter(kwargs.values()), None))
             if not texts:
@@ -247,6 +254,19 @@ def _database(connection: Any) -> list[str]:
     if url is None or not hasattr(url, "render_as_string"):
         return []
     return [url.render_as_string(hide_password=True)]
+
+
+def _mode(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    return str(args[1] if len(args) > 1 else kwargs.get("mode", "r"))
+
+
+def _opened_far(system: Any, path: Any, mode: str = "rb", *_: Any, **__: Any) -> list[str]:
+    """What fsspec opens for reading; local files are Python's own opens."""
+    protocol = system.protocol if isinstance(system.protocol, str) else system.protocol[0]
+    if not _WRITES.isdisjoint(mode) or protocol in ("file", "local"):
+        return []
+    address = system.unstrip_protocol(path)
+    return source_texts(address) if is_address(address) else []
 
 
 def _excluded() -> tuple[str, ...]:

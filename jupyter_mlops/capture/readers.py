@@ -24,18 +24,24 @@ __all__ = ["READERS", "Readers"]
 # Called with the reader's name, its arguments and what it returned.
 Note = Callable[[str, tuple[Any, ...], dict[str, Any], Any], None]
 
-# Module -> the readers in it; one that ends with `*` stands for all that begin so.
+# Module -> the readers in it; one that ends with `*` stands for all that begin so, `Class.method`
+# for what makes or is called on an object that reads.
 READERS: dict[str, tuple[str, ...]] = {
     "pandas": ("read_*",),
     "polars": ("read_*", "scan_*"),
-    "pyarrow.parquet": ("read_table", "read_pandas"),
+    "pyarrow": ("memory_map", "input_stream"),
+    "pyarrow.ipc": ("open_file", "open_stream"),
+    "pyarrow.parquet": (
+        "read_table", "read_pandas", "ParquetFile.__init__", "ParquetDataset.__init__",
+    ),
     "pyarrow.csv": ("read_csv", "open_csv"),
     "pyarrow.json": ("read_json",),
     "pyarrow.feather": ("read_table", "read_feather"),
-    "pyarrow.orc": ("read_table",),
+    "pyarrow.orc": ("read_table", "ORCFile.__init__"),
     "pyarrow.dataset": ("dataset",),
     "numpy": ("load",),
-}
+    "fsspec.spec": ("AbstractFileSystem.open",),
+}  # fmt: skip
 _NOT = frozenset({"read_clipboard"})
 
 _inside = threading.local()
@@ -48,7 +54,7 @@ class Readers:
 
     def __init__(self, note: Note) -> None:
         self._note = note
-        self._placed: list[tuple[types.ModuleType, str, Any, Any]] = []
+        self._placed: list[tuple[Any, str, Any, Any]] = []
         self._done: set[str] = set()
         self._finder = _Finder(self._again)
 
@@ -91,6 +97,10 @@ class Readers:
         self.wrap(name)
 
     def _replace(self, module: types.ModuleType, name: str) -> None:
+        owner, _, method = name.rpartition(".")
+        if owner:
+            self._replace_method(getattr(module, owner), method, name)
+            return
         original = getattr(module, name)
         if isinstance(original, type) or not callable(original):
             return
@@ -100,6 +110,12 @@ class Readers:
                 setattr(place, name, wrapped)
                 self._placed.append((place, name, original, wrapped))
 
+    def _replace_method(self, owner: type, method: str, name: str) -> None:
+        original = vars(owner)[method]
+        wrapped = _wrapped(original, method, self._note, name)
+        setattr(owner, method, wrapped)
+        self._placed.append((owner, method, original, wrapped))
+
 
 def _names(module: types.ModuleType, patterns: tuple[str, ...]) -> list[str]:
     found = []
@@ -107,7 +123,7 @@ def _names(module: types.ModuleType, patterns: tuple[str, ...]) -> list[str]:
         if pattern.endswith("*"):
             prefix = pattern[:-1]
             found += [n for n in vars(module) if n.startswith(prefix) and n not in _NOT]
-        elif pattern in vars(module):
+        elif pattern.partition(".")[0] in vars(module):
             found.append(pattern)
     return found
 
@@ -122,8 +138,10 @@ def _places(module: types.ModuleType, original: Any) -> list[types.ModuleType]:
     return [sys.modules[name] for name in names if name in sys.modules]
 
 
-def _wrapped(original: Any, name: str, note: Note) -> Any:
+def _wrapped(original: Any, name: str, note: Note, told: str | None = None) -> Any:
+    """``original``, of which ``note`` is told under the name ``told``, by default its own."""
     inside = _inside
+    said = told or name
 
     def reader(*args: Any, **kwargs: Any) -> Any:
         outermost = not getattr(inside, "reading", False)
@@ -139,7 +157,7 @@ def _wrapped(original: Any, name: str, note: Note) -> Any:
             if outermost:
                 inside.reading = False
         if outermost:
-            note(name, args, kwargs, result)
+            note(said, args, kwargs, result)
         return result
 
     # Warnings point at the first frame outside the library: this one must look as if inside.

@@ -20,7 +20,7 @@ from typing import Any
 from ..errors import CorruptError, NotFoundError, UntrustedError
 from ..journal import signing
 from .cuts import bounds, even_cuts, fixed_cuts, text_cuts
-from .streams import Column, Fixed, Text, take_text
+from .streams import Coded, Column, Fixed, Text, take_text
 
 __all__ = ["STRUCTURE", "Read", "Reader", "Writer", "binary_of", "chunks_of", "same_shape"]
 
@@ -189,9 +189,10 @@ class Writer:
 class Reader:
     """Makes columns of what a manifest says, reading the chunks that the rows need."""
 
-    def __init__(self, read: Read, trust: bool = False) -> None:
+    def __init__(self, read: Read, trust: bool = False, *, coded: bool = False) -> None:
         self._read = read
         self._trust = trust
+        self._coded = coded  # Strings of a whole column are not spelled out.
         self.numbers: tuple[Node, Any] | None = None  # Of a lineage, as they were read last.
 
     def fixed(self, node: Node, name: str) -> Fixed:
@@ -202,11 +203,8 @@ class Reader:
         """All rows of a stream of a column."""
         return self._text(node["streams"][name], node["rows"], 0, int(node["length"]))
 
-    def coded(self, node: Node, name: str) -> tuple[Any, Any] | None:
-        """``(numbers, words)`` of a stream of strings: all rows as numbers of distinct words.
-
-        ``None`` where not every chunk is stored by a dictionary.
-        """
+    def coded(self, node: Node, name: str) -> Coded | None:
+        """All rows of a stream of strings; ``None`` where not every chunk has a dictionary."""
         import pyarrow
 
         numpy: Any = _numpy()
@@ -223,7 +221,11 @@ class Reader:
             found.append(pyarrow.DictionaryArray.from_arrays(indices, words, safe=False))
         whole = pyarrow.chunked_array(found).unify_dictionaries()
         numbers = [chunk.indices.to_numpy() for chunk in whole.chunks]
-        return numpy.concatenate(numbers), whole.chunk(0).dictionary
+        distinct = whole.chunk(0).dictionary
+        offsets = numpy.frombuffer(distinct.buffers()[1], "i8", len(distinct) + 1)
+        text = distinct.buffers()[2]
+        data = numpy.frombuffer(text, "u1", int(offsets[-1])) if text else numpy.zeros(0, "u1")
+        return Coded(numpy.concatenate(numbers), Text(offsets, data))
 
     def column(self, node: Node, low: int = 0, high: int | None = None) -> Column:
         """The rows ``low:high`` of a column.
@@ -260,7 +262,10 @@ class Reader:
         column = Column(meta, high - low, pickled="signatures" in node, low=low)
         for name, stream in node["streams"].items():
             make = self._fixed if stream["store"] == "fixed" else self._text
-            column.streams[name] = make(stream, node["rows"], low, high)
+            found: Fixed | Text | None = None
+            if self._coded and stream["store"] == "text" and (low, high) == (0, node["length"]):
+                found = self.coded(node, name)
+            column.streams[name] = found or make(stream, node["rows"], low, high)
         for name, below in node.get("aligned", {}).items():
             column.aligned[name] = self.column(below, low, high)
         for name, below in node.get("parts", {}).items():

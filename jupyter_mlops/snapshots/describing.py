@@ -67,7 +67,7 @@ def describe(tree: Node, read: Read, known: Mapping[str, Any] | None = None) -> 
     ``NotFoundError``, ``CorruptError``.
     """
     statistics = Statistics(dict(known or {}))
-    reader = Reader(read, trust=True)  # Bytes are counted; nothing is unpickled.
+    reader = Reader(read, trust=True, coded=True)  # Bytes are counted; nothing is unpickled.
     for frame, node in _columns(tree):
         statistics.add(node.get("name", ""), _reading(frame, node, reader), node)
     return statistics.result(tree)
@@ -102,7 +102,7 @@ def column_statistics(
     """
     known = statistics_of(store, address, manifest, make=False).get("columns")
     tree = manifest.object
-    reader = Reader(store.read, trust=True)
+    reader = Reader(store.read, trust=True, coded=True)
 
     def column(position: int) -> Node:
         if isinstance(known, list):

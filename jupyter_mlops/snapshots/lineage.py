@@ -137,15 +137,14 @@ class Lineage:
             return self._reader.text(before, name).take(self._base).same(mine)
         import pyarrow.compute
 
-        codes, words = coded
         if len(mine) != len(self._base):
             return False
         own = binary_of(mine).dictionary_encode()
-        places = pyarrow.compute.index_in(own.dictionary, words)
+        places = pyarrow.compute.index_in(own.dictionary, binary_of(coded.words))
         if places.null_count:
             return False
         numbers = places.to_numpy()[own.indices.to_numpy()]
-        return bool((codes[self._base] == numbers).all())
+        return bool((coded.codes[self._base] == numbers).all())
 
     def index(self, index: Column) -> Node | None:
         """The node of an index that is the numbers themselves, by the rule of the parent's."""

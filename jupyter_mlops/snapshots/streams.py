@@ -13,7 +13,7 @@ from typing import Any
 
 from blake3 import blake3
 
-__all__ = ["Column", "Fixed", "Text", "fingerprint", "take_text"]
+__all__ = ["Coded", "Column", "Fixed", "Text", "fingerprint", "take_text"]
 
 
 class Fixed:
@@ -93,6 +93,41 @@ class Text:
             and bool(numpy.array_equal(self.offsets, other.offsets))
             and bool(numpy.array_equal(self.data, other.data))
         )
+
+
+class Coded(Text):
+    """The same, as numbers (``codes``) of distinct strings (``words``); spelled out when asked."""
+
+    def __init__(self, codes: Any, words: Text) -> None:
+        self.codes = codes
+        self.words = words
+        self._spelled: Text | None = None
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def offsets(self) -> Any:
+        """Those of ``Text``."""
+        return self._text().offsets
+
+    @property
+    def data(self) -> Any:
+        """That of ``Text``."""
+        return self._text().data
+
+    def slice(self, start: int, stop: int) -> Coded:
+        """These rows."""
+        return Coded(self.codes[start:stop], self.words)
+
+    def take(self, rows: Any) -> Coded:
+        """The rows of these numbers."""
+        return Coded(self.codes[rows], self.words)
+
+    def _text(self) -> Text:
+        if self._spelled is None:
+            self._spelled = self.words.take(self.codes)
+        return self._spelled
 
 
 def take_text(offsets: Any, data: Any, rows: Any) -> tuple[Any, Any]:

@@ -17,6 +17,8 @@ from ..snapshots.refs import Version
 from ..snapshots.service import Details, existing_store, export_version, show, take
 from ..snapshots.store import SnapshotStore
 from ..snapshots.tombstones import Gone, erasures, gone
+from ..snapshots.usage import NameUsage
+from ..tracking.kept import kept_by_runs
 from .output import ago, echo_json, json_option, table
 from .snapshots_purge import purge_command
 from .snapshots_remote import clone_command, pull_command, push_command, repair_command
@@ -258,9 +260,12 @@ def verify_command(name: str | None, quick: bool, as_json: bool) -> int:
 def gc_command(yes: bool, grace: float, as_json: bool) -> int:
     """Say what no version needs, and with --yes take it away.
 
-    Removed versions that are older than the grace period do not come back afterwards.
+    Removed versions that are older than the grace period do not come back afterwards, unless a run
+    names them. Versions that were taken automatically, for a run that was deleted since, are
+    removed.
     """
-    found = _store().gc(dry_run=not yes, grace=grace)
+    project = open_project(create=False)
+    found = existing_store(project).gc(dry_run=not yes, grace=grace, runs=kept_by_runs(project))
     if as_json:
         echo_json(found.to_dict())
         return 0
@@ -271,12 +276,21 @@ def gc_command(yes: bool, grace: float, as_json: bool) -> int:
     parts = [f"{found.chunks:,} chunks", f"{found.manifests:,} manifests"]
     click.echo(f"{verb} {size_text(found.freed)}: {', '.join(parts)}.")
     if found.versions:
-        click.echo(f"Removed for good: {', '.join(found.versions)}")
+        gone = "Removed for good" if yes else "Removed before, and then for good"
+        click.echo(f"{gone}: {', '.join(found.versions)}")
+    later = [spec for spec in found.retired if spec not in found.versions]
+    if later:
+        click.echo(
+            f"{'Removed' if yes else 'Would be removed'}, because no run is there any more that "
+            f"used them: {', '.join(later)} (for good by the gc after the grace period)"
+        )
+    for spec, run in found.kept.items():
+        click.echo(f"{spec} was removed and stays: run {run} used it.")
     if found.young:
         click.echo(f"{found.young:,} packs are younger than {grace:g} s and were left alone.")
     for name in found.damaged:
         click.echo(f"Damaged, left alone: {name} (jupyter mlops snapshots verify)")
-    if not yes and (found.freed or found.versions):
+    if not yes and (found.freed or found.versions or found.retired):
         click.echo("To take it away: jupyter mlops snapshots gc --yes")
     return 0
 
@@ -289,11 +303,15 @@ def usage_command(as_json: bool) -> int:
     if as_json:
         echo_json(found.to_dict())
         return 0
-    rows = [
-        (item.name, f"{item.versions:,}", *map(size_text, (item.raw, item.stored, item.own)))
-        for item in sorted(found.names, key=lambda item: -item.stored)
-    ]
-    table(("NAME", "VERSIONS", "RAW", "ON DISK", "ITS OWN"), rows, empty=_EMPTY)
+    names = sorted(found.names, key=lambda item: -item.stored)
+    own = [item for item in names if item.automatic < item.versions]
+    taken = [item for item in names if item.automatic == item.versions]
+    heads = ("NAME", "VERSIONS", "RAW", "ON DISK", "ITS OWN", "SHARING SAVED")
+    if own or not taken:
+        table(heads, map(_usage, own), empty=_EMPTY)
+    if taken:
+        click.echo("\nTaken automatically, for runs:" if own else "Taken automatically, for runs:")
+        table(heads, map(_usage, taken), empty="")
     click.echo(
         f"\n{size_text(found.total)} in all; sharing saved {size_text(found.saved)} of "
         f"{size_text(found.unshared)}."
@@ -320,6 +338,11 @@ def _changed(version: Version, text: str, undo: str, as_json: bool) -> int:
     click.echo(text)
     click.echo(f"To take it back: {undo}")
     return 0
+
+
+def _usage(item: NameUsage) -> tuple[str, ...]:
+    sizes = map(size_text, (item.raw, item.stored, item.own, item.saved))
+    return (item.name, f"{item.versions:,}", *sizes)
 
 
 def _list_gone(away: list[Gone]) -> None:

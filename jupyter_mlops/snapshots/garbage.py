@@ -8,8 +8,11 @@
 4. Mark again: what those have committed is spared.
 5. Rewrite what is live of packs that are less than half live, and remove the packs.
 
-Removed versions older than the grace period become tombstones in between.  A crash at any moment
-leaves at most garbage and ``condemned`` files, which cost nothing but duplicates.
+Removed versions older than the grace period become tombstones in between, unless a run names them.
+Versions that were taken automatically for a run that is there no more are removed before: a run
+that comes to name one meanwhile keeps it, and it can be brought back for the grace period.  A crash
+at any moment leaves at most garbage and ``condemned`` files, which cost nothing but
+duplicates.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -30,7 +34,7 @@ from .describing import sweep_statistics
 from .durable import replace_file, sync_folder
 from .leases import Lease
 from .manifests import is_address
-from .marking import Root, needed, roots
+from .marking import Root, Runs, needed, roots
 from .packs import Entry, read_footer, read_stored, write_pack
 
 if TYPE_CHECKING:
@@ -49,6 +53,8 @@ class Collected:
 
     ``freed`` is in bytes; ``young`` packs were left alone for the grace period, ``damaged`` ones
     because they cannot be read; ``held`` says who is at work: then nothing was taken away.
+    ``retired`` are automatic versions of no run, removed now and collected after the grace period;
+    ``kept`` are removed versions that stay for a run: version -> run.
     """
 
     dry_run: bool
@@ -59,6 +65,8 @@ class Collected:
     manifests: int = 0
     freed: int = 0
     young: int = 0
+    retired: list[str] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
 
@@ -74,6 +82,7 @@ class Marks:
     chunks: set[ChunkId] = field(default_factory=set)
     manifests: set[str] = field(default_factory=set)
     expired: list[Root] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -96,21 +105,28 @@ def collect(
     dry_run: bool = True,
     grace: float = 3600.0,
     wait: float = 10.0,
+    runs: Runs | None = None,
 ) -> Collected:
     """Take away chunks, manifests and removed versions that nothing needs.
 
     What is younger than ``grace`` seconds stays.  ``wait`` is how many seconds to wait for
-    transactions that are at work.  Raises ``CorruptError`` when some version's record or manifest
+    transactions that are at work.  ``runs`` are those that there are: what they name stays, and
+    automatic versions of others go; ``None`` where that is not known: then no version goes for want
+    of a run.  Raises ``CorruptError`` when some version's record or manifest
     is damaged (what it needs cannot be told) and ``ConflictError`` when another ``gc`` runs.
     """
     with gate(store) as lease:
         now = store.leases.now(lease)
-        marks = mark(store, expired_before=now - grace)
+        retired = _retire(store, lease, runs, now - grace, dry_run)
+        now = store.leases.now(lease)
+        without = [root.path for root in retired] if dry_run and not grace else []
+        marks = mark(store, expired_before=now - grace, without=without, runs=runs)
         packs, young, damaged = survey(store, marks.chunks, now - grace)
         worth = [p for p in packs if _worth(p, p.kept(marks.chunks))]
         dead = {e.id for p in worth for e in p.entries} - marks.chunks
         strays = _stray_manifests(store, marks.manifests, now - grace)
-        versions = [root.spec for root in marks.expired]
+        away = [root.spec for root in retired]
+        versions = [root.spec for root in marks.expired] + (away if without else [])
         if dry_run:
             freed = sum(p.size - sum(e.length for e in p.kept(marks.chunks)) for p in worth)
             freed += sum((store.manifests / a).stat().st_size for a in strays)
@@ -123,12 +139,16 @@ def collect(
                 manifests=len(strays),
                 freed=freed,
                 young=young,
+                retired=away,
+                kept=marks.kept,
                 damaged=damaged,
             )
         with condemning(store, lease, dead):
             held = settle(store, lease, wait)
             if held:
-                return Collected(dry_run=False, young=young, damaged=damaged, held=held)
+                return Collected(
+                    dry_run=False, retired=away, young=young, damaged=damaged, held=held
+                )
             buried = [root.spec for root in marks.expired if bury_removed(store, root)]
             again = mark(store, expired_before=None)
             live = again.chunks | {e.id for p in worth for e in p.entries if e.id not in dead}
@@ -145,6 +165,8 @@ def collect(
             manifests=len(strays),
             freed=freed,
             young=young,
+            retired=away,
+            kept=marks.kept,
             damaged=damaged,
         )
 
@@ -163,18 +185,27 @@ def gate(store: SnapshotStore) -> Iterator[Lease]:
 
 
 def mark(
-    store: SnapshotStore, *, expired_before: float | None, without: Iterable[Path] = ()
+    store: SnapshotStore,
+    *,
+    expired_before: float | None,
+    without: Iterable[Path] = (),
+    runs: Runs | None = None,
 ) -> Marks:
     """What all versions need; those removed before ``expired_before`` need nothing more.
 
-    ``without`` are the files of refs that do not count.  Raises ``CorruptError``.
+    ``without`` are the files of refs that do not count; what one of ``runs`` needs does not expire.
+    Raises ``CorruptError``.
     """
     marks = Marks()
     left_out = set(without)
     for root in roots(store):
         if root.path in left_out:
             continue
-        if expired_before is not None and root.removed:
+        if runs is not None and root.removed and root.version is not None:
+            keeper = runs.keeper(root.version)
+            if keeper is not None:
+                marks.kept[root.spec] = keeper
+        if expired_before is not None and root.removed and root.spec not in marks.kept:
             with contextlib.suppress(FileNotFoundError):
                 if root.path.with_suffix(".removed").stat().st_mtime <= expired_before:
                     marks.expired.append(root)
@@ -193,6 +224,28 @@ def mark(
         if root.version is not None:
             marks.manifests.add(root.version.manifest)
     return marks
+
+
+def _retire(
+    store: SnapshotStore, lease: Lease, runs: Runs | None, older_than: float, dry_run: bool
+) -> list[Root]:
+    """Remove the automatic versions that no run needs and no tag names; return them."""
+    found: list[Root] = []
+    if runs is None:
+        return found
+    for root in roots(store):
+        version = root.version
+        if root.removed or version is None or version.meta.get("automatic") is not True:
+            continue
+        if version.created > older_than or runs.keeper(version) is not None:
+            continue
+        if version.version in store.refs.tags(root.home):
+            continue
+        if not dry_run:
+            temporary = lease.temporary(root.home, "removed")
+            store.refs.mark_removed(version.name, version.version, time.time(), temporary)
+        found.append(root)
+    return found
 
 
 def survey(

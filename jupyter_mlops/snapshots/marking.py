@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,25 @@ from .refs import Version
 if TYPE_CHECKING:
     from .store import SnapshotStore
 
-__all__ = ["Root", "name_of", "needed", "roots"]
+__all__ = ["Root", "Runs", "name_of", "needed", "roots"]
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The runs that there are (their ids), and the versions (``name@3``) that some name: by which.
+
+    A version that was taken automatically belongs to the run that took it.
+    """
+
+    ids: frozenset[str] = frozenset()
+    named: Mapping[str, str] = field(default_factory=dict)
+
+    def keeper(self, version: Version) -> str | None:
+        """The id of a run that needs a version; ``None`` where none does."""
+        run = version.meta.get("run")
+        if version.meta.get("automatic") and isinstance(run, str) and run in self.ids:
+            return run
+        return self.named.get(version.spec)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ from .transaction import Transaction
 if TYPE_CHECKING:
     from .erasing import Erased
     from .garbage import Collected
+    from .marking import Runs
     from .usage import Usage
     from .verifying import Report
 
@@ -298,11 +299,18 @@ class SnapshotStore:
 
         return verify(self, name, deep=deep)
 
-    def gc(self, dry_run: bool = True, *, grace: float = 3600.0, wait: float = 10.0) -> Collected:
+    def gc(
+        self,
+        dry_run: bool = True,
+        *,
+        grace: float = 3600.0,
+        wait: float = 10.0,
+        runs: Runs | None = None,
+    ) -> Collected:
         """Take away what no version needs; see ``garbage.collect``."""
         from .garbage import collect
 
-        return collect(self, dry_run=dry_run, grace=grace, wait=wait)
+        return collect(self, dry_run=dry_run, grace=grace, wait=wait, runs=runs)
 
     def du(self) -> Usage:
         """What takes how much space; see ``usage.usage``."""

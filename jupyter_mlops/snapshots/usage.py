@@ -25,6 +25,8 @@ class NameUsage:
 
     ``raw`` is the sum of its versions as they would lie in memory, ``stored`` what its chunks take
     on disk, ``own`` the part of them that no other name uses: what removing it would free.
+    ``saved`` is what its versions would take more if each had its own chunks.  ``automatic`` of the
+    versions were taken for runs.
     """
 
     name: str
@@ -32,6 +34,8 @@ class NameUsage:
     raw: int
     stored: int
     own: int
+    saved: int = 0
+    automatic: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ def usage(store: SnapshotStore) -> Usage:
     by_name: dict[str, Counter[ChunkId]] = {}
     versions: Counter[str] = Counter()
     raw: Counter[str] = Counter()
+    automatic: Counter[str] = Counter()
+    alone: Counter[str] = Counter()
     unshared = 0
     unreadable = []
     for root in roots(store):
@@ -79,7 +85,10 @@ def usage(store: SnapshotStore) -> Usage:
         versions[name] += 1
         raw[name] += root.version.size
         by_name.setdefault(name, Counter()).update(manifest.chunks)
-        unshared += sum(sizes.get(id, 0) for id in manifest.chunks)
+        automatic[name] += root.version.meta.get("automatic") is True
+        taken = sum(sizes.get(id, 0) for id in manifest.chunks)
+        alone[name] += taken
+        unshared += taken
     users = Counter(id for ids in by_name.values() for id in ids)
     names = [
         NameUsage(
@@ -88,6 +97,8 @@ def usage(store: SnapshotStore) -> Usage:
             raw[name],
             sum(sizes.get(id, 0) for id in ids),
             sum(sizes.get(id, 0) for id in ids if users[id] == 1),
+            alone[name] - sum(sizes.get(id, 0) for id in ids),
+            automatic[name],
         )
         for name, ids in sorted(by_name.items())
     ]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..errors import Undigested
-from ..model.events import InputRecord
+from ..model.events import BEING_KEPT, InputRecord
 from .files import not_watched
 
 __all__ = ["Later", "Task"]
@@ -28,12 +28,14 @@ class Task:
     """Something to digest or keep: the record so far, and what completes it.
 
     ``work`` calls its argument often; it raises ``Undigested`` or ``OSError`` with the reason why
-    the record stays as it is.  ``dropped`` is called instead of it when it is never done.
+    the record stays as it is.  What it returns is told before ``then``, if there is one, goes on
+    with it.  ``dropped`` is called when the last of them is never done.
     """
 
     base: InputRecord
     work: Callable[[Callable[[], None]], InputRecord]
     dropped: Callable[[], None] | None = None
+    then: Callable[[InputRecord, Callable[[], None]], InputRecord] | None = None
 
 
 class Later:
@@ -99,6 +101,7 @@ class Later:
 
     def close(self, timeout: float) -> None:
         """Wait for at most ``timeout`` seconds, then give up what is left."""
+        thread = self._thread
         self.wait(timeout)
         with self._changed:
             self._closing = True
@@ -111,7 +114,8 @@ class Later:
         for run_id, task in left:
             _drop(task)
             self._tell(run_id, _given_up(task, _ended_before(task)))
-        self.wait(1.0)
+        if self.wait(1.0) and thread is not None:
+            thread.join(1.0)
         for run_id in dict.fromkeys(run_id for run_id, _ in left):
             self._tell_ended(run_id)
 
@@ -125,12 +129,24 @@ class Later:
                         self._changed.notify_all()
                         return
                     run_id, task = self._queue.popleft()
-                self._tell(run_id, self._made(task))
+                self._do(run_id, task)
                 del task  # What it pinned is free again while the next one is awaited.
                 with self._changed:
                     last = all(other != run_id for other, _ in self._queue)
                 if last:
                     self._tell_ended(run_id)
+
+    def _do(self, run_id: str, task: Task) -> None:
+        record = self._made(task)
+        then = task.then
+        if then is None:
+            self._tell(run_id, record)
+        elif record.digest is None:
+            _drop(task)
+            self._tell(run_id, record)
+        else:
+            self._tell(run_id, replace(record, reason=BEING_KEPT))
+            self._tell(run_id, self._made(Task(record, lambda pause: then(record, pause))))
 
     def _made(self, task: Task) -> InputRecord:
         try:

@@ -34,7 +34,7 @@ from .addresses import is_address
 from .digesting import Later, Task
 from .files import FileWatch, Opened
 from .keeping import Keeper, Wanted
-from .pinning import Copies, NotPinned, Pin, is_aliased, pin, whole
+from .pinning import Copies, NotPinned, Pin, marked, pin
 
 __all__ = ["Before", "InputCollector", "budget_of"]
 
@@ -273,7 +273,7 @@ class InputCollector:
                 return _without(base, error.message)
             why = error.message
         try:
-            return self._postponed(base, value, why, budget, cell)
+            return self._postponed(base, value, why, cell)
         except Exception as error:  # The person's object, which only now shows what it is.
             return _without(base, f"it cannot be kept: {type(error).__name__}: {error}")
 
@@ -336,9 +336,7 @@ class InputCollector:
         )
         return replace(record, reason=BEING_KEPT)
 
-    def _postponed(
-        self, base: InputRecord, value: Any, why: str, budget: float | None, cell: _Cell
-    ) -> InputRecord:
+    def _postponed(self, base: InputRecord, value: Any, why: str, cell: _Cell) -> InputRecord:
         keeper, reason = (self._keeper if cell.copies is not None else None), None
         if keeper is not None:
             if base.name in cell.private:
@@ -349,11 +347,8 @@ class InputCollector:
         try:
             held = cell.hold(value, None if keeper is None else cell.copies)
             mark: bytes | None = None
-            if held.shared:
-                with contextlib.suppress(Undigested):
-                    mark = fingerprint(value, budget=budget)
-                if mark is None and is_aliased(value, cell.namespace):
-                    held = whole(value, cell.copies or Copies(0))
+            if held.shared and keeper is not None and cell.copies is not None:
+                held, mark = marked(value, held, cell.copies, cell.namespace)
         except NotPinned as error:
             return _without(base, f"{why}, and {error}")
         pinned = held.value
@@ -372,15 +367,14 @@ class InputCollector:
             return _without(base, "it is being digested")
         wanted = keeper.pinned(base, held, cell.run_id)
 
-        def both(pause: Callable[[], None]) -> InputRecord:
-            try:
-                made = work(pause)
-            except BaseException:
-                keeper.release(wanted)
-                raise
-            return keeper.keep(made, wanted, pause)
-
-        cell.tasks.append(Task(base, both, lambda: keeper.release(wanted)))
+        cell.tasks.append(
+            Task(
+                base,
+                work,
+                lambda: keeper.release(wanted),
+                lambda record, pause: keeper.keep(record, wanted, pause),
+            )
+        )
         return _without(base, "it is being digested")
 
     def _unchanged(self, value: Any, mark: bytes | None, purse: _Purse) -> bool:
@@ -441,13 +435,16 @@ class InputCollector:
 
         def work(pause: Callable[[], None]) -> InputRecord:
             made = _with(record, take(path, pause=pause))
-            if keeper is None:
-                return made
-            if isinstance(wanted, str):
-                return replace(made, reason=wanted)
-            return keeper.keep(made, wanted, pause)
+            return replace(made, reason=wanted or None) if isinstance(wanted, str) else made
 
-        cell.tasks.append(Task(record, work))
+        then = None
+        if keeper is not None and not isinstance(wanted, str):
+            kept = wanted
+
+            def then(record: InputRecord, pause: Callable[[], None]) -> InputRecord:
+                return keeper.keep(record, kept, pause)
+
+        cell.tasks.append(Task(record, work, then=then))
         return _without(record, "it is being digested")
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..snapshots import kind_of
+from ..errors import Undigested
+from ..snapshots import fingerprint, kind_of
 
-__all__ = ["Copies", "NotPinned", "Pin", "is_aliased", "pin", "whole"]
+__all__ = ["Copies", "NotPinned", "Pin", "marked", "pin"]
 
 COPY_SECONDS = 0.05  # What copies may take of one cell.
 _RATE = 1e9  # Bytes a second into memory that is new to the process.
@@ -43,7 +44,7 @@ class Copies:
     """What may still be copied within a cell: seconds, and bytes that may wait at once."""
 
     bytes: int
-    seconds: float = COPY_SECONDS
+    seconds: float = field(default_factory=lambda: COPY_SECONDS)
 
     def take(self, size: int, copy: Callable[[], Any]) -> Any:
         """A copy of something of ``size`` bytes.  Raises ``NotPinned`` where there is no time."""
@@ -83,22 +84,43 @@ def pin(value: Any, copies: Copies | None) -> Pin:
     return maker(value, copies)
 
 
-def whole(value: Any, copies: Copies) -> Pin:
+def _whole(value: Any, copies: Copies) -> Pin:
     """Hold a copy of a frame or series of pandas' with its memory.  Raises ``NotPinned``."""
     size = _size(value)
     return Pin(copies.take(size, lambda: value.copy(deep=True)), size)
 
 
-def is_aliased(value: Any, namespace: Mapping[str, Any]) -> bool:
-    """Whether an array in the namespace can write into the memory of a frame or series."""
+def marked(
+    value: Any, held: Pin, copies: Copies, namespace: Mapping[str, Any]
+) -> tuple[Pin, bytes | None]:
+    """A pin, and the mark by which a change is seen; of pandas a whole copy where that takes long.
+
+    Raises ``NotPinned`` for what may change without that it would be seen.
+    """
+    started = time.perf_counter()
+    try:
+        return held, fingerprint(value, budget=copies.seconds / 2)
+    except Undigested:
+        pass
+    finally:
+        copies.seconds -= time.perf_counter() - started
+    if type(value).__module__.startswith("pandas"):
+        return _whole(value, copies), None
+    if _is_aliased(value, namespace):
+        raise NotPinned("an array shares its memory")
+    return held, None
+
+
+def _is_aliased(value: Any, namespace: Mapping[str, Any]) -> bool:
+    """Whether an array in the namespace can write into the memory of a table of Arrow's."""
     numpy: Any = sys.modules.get("numpy")
-    if numpy is None or not type(value).__module__.startswith("pandas"):
+    if numpy is None or (not hasattr(value, "itercolumns") and not hasattr(value, "buffers")):
         return False
-    arrays = [a for a in list(namespace.values()) if type(a) is numpy.ndarray]
-    writers = {id(_owner(a)) for a in arrays if a.flags.writeable}
-    if not writers:
-        return False
-    return any(id(_owner(block)) in writers for block in _memory(value))
+    spans = []
+    for array in list(namespace.values()):
+        if type(array) is numpy.ndarray and array.flags.writeable and array.nbytes:
+            spans.append(numpy.lib.array_utils.byte_bounds(array))
+    return any(low <= place < high for place in _places(value) for low, high in spans)
 
 
 def _together(value: Any, parts: list[Pin]) -> Pin:
@@ -123,7 +145,7 @@ def _pandas(value: Any, copies: Copies | None) -> Pin:
     if copies is not None:
         size = _size(value)
         if not on_write or (size <= _SMALL and size <= copies.bytes):
-            return whole(value, copies)
+            return _whole(value, copies)
     if not on_write:
         raise NotPinned("it may change meanwhile: before pandas 3 a copy is a whole one")
     return Pin(value.copy(deep=False), shared=True)
@@ -155,21 +177,11 @@ def _size(value: Any) -> int:
     return int(used if isinstance(used, int) else used.sum())
 
 
-def _memory(value: Any) -> list[Any]:
-    """The NumPy arrays that a frame or series lies in, as far as it lies in such."""
-    numpy: Any = sys.modules["numpy"]
-    manager = getattr(value, "_mgr", None)
+def _places(value: Any) -> list[int]:
+    """Where the buffers of a table, record batch or array begin."""
+    columns = list(value.itercolumns()) if hasattr(value, "itercolumns") else [value]
     found = []
-    for block in getattr(manager, "blocks", ()):
-        values = block.values
-        for part in (values, getattr(values, "_ndarray", None), getattr(values, "_data", None)):
-            if isinstance(part, numpy.ndarray):
-                found.append(part)
+    for column in columns:
+        for chunk in getattr(column, "chunks", [column]):
+            found += [buffer.address for buffer in chunk.buffers() if buffer is not None]
     return found
-
-
-def _owner(array: Any) -> Any:
-    """Whose memory it is, in the end."""
-    while getattr(array, "base", None) is not None:
-        array = array.base
-    return array

@@ -25,6 +25,7 @@ from .seen import Seen
 from .warner import Warner, describe
 
 if TYPE_CHECKING:
+    from .amendments import Amendments
     from .changes import Changes, CodeState
     from .files import FileWatch, Look, Opened
     from .fluent import Adopted, Fluent
@@ -74,6 +75,7 @@ class Probes:
         self._files: FileWatch | None = None
         self._inputs: InputCollector | None = None
         self._inputs_session = ""
+        self._amendments: Amendments | None = None
         self._at_exit = False
         self.pid = os.getpid()
         self._fluent: Fluent | None = None
@@ -242,7 +244,7 @@ class Probes:
             code.wait(_WAIT)
         if self._files is not None:
             self._files.uninstall()
-        self._inputs = self._files = None
+        self._inputs = self._files = self._amendments = None
         self._code.clear()
 
     def settle(self, watch: Watch, started: RunStarted) -> None:
@@ -269,7 +271,7 @@ class Probes:
     def _inputs_of(self, session: Session, notebook: str | None) -> InputCollector:
         if self._inputs is not None and self._inputs_session != session.id:
             self._inputs.close(0.0)
-            self._inputs = None
+            self._inputs = self._amendments = None
         if self._inputs is None:
             from .amendments import Amendments
             from .inputs import InputCollector
@@ -280,7 +282,7 @@ class Probes:
             project = session.project
             if notebook is None and (script := script_path()) is not None:
                 notebook = project.relative(script)
-            later = Amendments(session.id, self._amend)
+            later = self._amendments = Amendments(session.id, self._amend)
             self._inputs = InputCollector(
                 self.file_watch,
                 lambda path: project.relative(Path(path)),
@@ -297,6 +299,8 @@ class Probes:
         """Finish with the inputs of runs what can be finished within a short time."""
         if self._inputs is not None:
             self._inputs.close(_WAIT)
+        if self._amendments is not None:
+            self._amendments.close()
 
     def _collect(
         self,

@@ -29,7 +29,7 @@ _NAMES = 100  # Suffixes tried.
 
 
 class OverLimit(MlopsError):
-    """The project's snapshots take as much as they may."""
+    """The project's snapshots would take more than they may."""
 
     exit_code = 2
     reason = "limit"
@@ -74,7 +74,8 @@ def keep(
     ``pause`` is called after each chunk.
 
     Raises ``Refused`` for a value that is not what ``digest`` says any more or cannot be kept,
-    ``OverLimit``, and ``ProjectError`` when the disk is full or would be.
+    ``OverLimit`` (new chunks count as they lie in memory), and ``ProjectError`` when the disk is
+    full or would be.
     """
     name, newest = _place(store, name, of, digest)
     if newest is not None and digest is not None and newest.digest == digest:
@@ -84,6 +85,8 @@ def keep(
         raise _over(limit)
     with store.begin() as tx:
         tree, stats = encode(value, _Paced(tx, room, limit, pause), _parent(store, name), store)
+        if tx.new_bytes > room:  # As it lies in memory: compressed it may yet be less.
+            raise _over(limit)
         found = digest_of(value, tree)
         if digest is not None and found != digest:
             raise Refused("it changed while it was being kept")
@@ -115,7 +118,7 @@ def _place(
 
 def _over(limit: int) -> OverLimit:
     return OverLimit(
-        f"the project's snapshots take {size_text(limit)} already",
+        f"the project's snapshots may take {size_text(limit)}, and it would be more",
         hint="Free some with `jupyter mlops snapshots rm` and `gc`, or raise the setting "
         "`snapshot-project-limit`.",
     )

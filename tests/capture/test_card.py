@@ -100,7 +100,7 @@ def test_the_payload_is_the_contract_with_the_front_end() -> None:
         "inputs": [],
         "files": [],
         "bytes_kept": 1200,
-            "data_added": 0,
+        "data_added": 0,
         "environment": None,
         "git": None,
         "modules": 0,

@@ -347,7 +347,7 @@ def test_a_tracked_cell_says_what_it_depends_on(shell: Shell) -> None:
     assert not hasattr(shell.ip.user_ns["pd"].read_csv, "__wrapped__")
     amended = [record.inputs for record in shell.session.records if isinstance(record, RunAmended)]
     expected = digest(shell.ip.user_ns["big"]).id
-    assert [i.digest for inputs in amended for i in inputs if i.name == "big"] == [expected]
+    assert {i.digest for inputs in amended for i in inputs if i.name == "big"} == {expected}
 
 
 # --- The thread --------------------------------------------------------------------------------

@@ -6,7 +6,10 @@ import click
 
 from ..config import load_config
 from ..errors import UsageError
+from ..pipelines.lookup import find_pipeline
+from ..pipelines.named_snapshots import named_snapshots
 from ..project import open_project
+from ..snapshots.addressed import specs_there
 from ..snapshots.addresses import parse_columns, parse_spec
 from ..snapshots.durable import size_text
 from ..snapshots.pulling import Pulled, clone, pull
@@ -71,19 +74,28 @@ def push_command(
 @click.option("--columns", metavar="A,B", help="Only these columns of each.")
 @as_option
 @click.option("--erase", is_flag=True, help="Erase here as well what was erased there.")
+@click.option("--pipeline", metavar="NAME", help="What this pipeline names; NAME or its folder.")
 @threads_option
 @json_option
 def pull_command(
     specs: tuple[str, ...], remote: str | None, columns: str | None, as_name: str | None,
-    erase: bool, threads: int, as_json: bool,
+    erase: bool, pipeline: str | None, threads: int, as_json: bool,
 ) -> int:  # fmt: skip
     """Bring versions here from a remote; what is here already is not fetched again.
 
     SPECS are as for push; without any, all are brought.
     """
     project = open_project()
+    names = named_snapshots(find_pipeline(project, pipeline)) if pipeline is not None else []
+    if pipeline is not None and not names and not specs:
+        if as_json:
+            echo_json({"versions": [], "new": 0, "chunks": 0, "bytes": 0})
+        else:
+            click.echo(f"{pipeline} names no snapshots.")
+        return 0
     there = _remote(remote)
-    wanted = [parse_spec(spec) for spec in specs] or None
+    named = specs_there(there, names, threads=threads)
+    wanted = [*map(parse_spec, specs), *named] or None
     store = open_store(project, load_config(project.root))
     found = pull(
         store, there, wanted, columns=parse_columns(columns), as_name=as_name, erase=erase,
@@ -103,9 +115,12 @@ def pull_command(
 @click.command("clone")
 @click.argument("url")
 @specs_argument
+@click.option("--columns", metavar="A,B", help="Only these columns of each.")
 @threads_option
 @json_option
-def clone_command(url: str, specs: tuple[str, ...], threads: int, as_json: bool) -> int:
+def clone_command(
+    url: str, specs: tuple[str, ...], columns: str | None, threads: int, as_json: bool
+) -> int:
     """Make the snapshots of the remote URL those of this project, which has none yet.
 
     SPECS are as for push; without any, all are brought.
@@ -113,7 +128,7 @@ def clone_command(url: str, specs: tuple[str, ...], threads: int, as_json: bool)
     project = open_project()
     there = open_remote(url, root=project.root)
     wanted = [parse_spec(spec) for spec in specs] or None
-    found = clone(there, project, wanted, threads=threads)
+    found = clone(there, project, wanted, columns=parse_columns(columns), threads=threads)
     return _tell(found, f"Brought from {there.public}", as_json)
 
 

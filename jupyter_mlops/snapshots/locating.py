@@ -7,16 +7,15 @@ within a stored folder.  A name may have slashes of its own, as those of files d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import NotFoundError, UsageError
 from ..project import Project
 from .addresses import SCHEME
 from .refs import Version
 from .service import existing_store
-from .store import SnapshotStore
 
-__all__ = ["FORMATS", "Located", "locate", "pin_addresses"]
+__all__ = ["FORMATS", "Located", "Versions", "locate", "pin_addresses"]
 
 FORMATS = {"parquet": "parquet", "pq": "parquet", "csv": "csv", "feather": "feather",
            "arrow": "feather", "npy": "npy"}  # fmt: skip
@@ -43,7 +42,14 @@ class Located:
         return f"{SCHEME}{self.version.spec}{ending}{inside}"
 
 
-def locate(store: SnapshotStore, path: str) -> Located:
+class Versions(Protocol):
+    """Where versions are looked up: a store, or a remote."""
+
+    def resolve(self, spec: str) -> Version:
+        """The version that a spec names.  Raises ``NotFoundError``, ``UsageError``."""
+
+
+def locate(store: Versions, path: str) -> Located:
     """Find what an address without its scheme means.  Raises ``NotFoundError``, ``UsageError``."""
     name, at, rest = path.partition("@")
     if at:
@@ -87,7 +93,7 @@ def _pinned(project: Project, name: str, value: Any) -> Any:
         ) from error
 
 
-def _resolve(store: SnapshotStore, spec: str, inside: str) -> Located:
+def _resolve(store: Versions, spec: str, inside: str) -> Located:
     try:
         return Located(store.resolve(spec), inside)
     except NotFoundError:

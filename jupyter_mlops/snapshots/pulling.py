@@ -148,6 +148,7 @@ def clone(
     project: Project,
     specs: Iterable[str] | None = None,
     *,
+    columns: Sequence[Any] | None = None,
     threads: int = 8,
     progress: Progress | None = None,
 ) -> Pulled:
@@ -172,7 +173,7 @@ def clone(
                     f"{project.root} has snapshots of its own, {version.spec} for one",
                     hint="Use `jupyter mlops snapshots pull`, or clone into another folder.",
                 )
-    return pull(store, remote, specs, threads=threads, progress=progress)
+    return pull(store, remote, specs, columns=columns, threads=threads, progress=progress)
 
 
 def chunks_for(manifest: Manifest, columns: Sequence[Any] | None) -> list[ChunkId]:

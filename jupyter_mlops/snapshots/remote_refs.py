@@ -118,6 +118,10 @@ class RemoteRefs:
         found = in_parallel(lambda pair: self.version(*pair), dict.fromkeys(wanted), self._threads)
         return sorted(found, key=lambda v: (v.name, v.version))
 
+    def one(self, spec: str) -> Version:
+        """The version that a spec names; see ``resolve``."""
+        return self.resolve([spec])[-1]
+
     def claim(self, version: Version) -> bool:
         """Make a version there; return whether this was new.
 

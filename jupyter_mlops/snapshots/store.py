@@ -34,7 +34,7 @@ from ..config import Config
 from ..errors import CorruptError, NotFoundError, ProjectError, UsageError
 from ..project import Project
 from .chunks import ChunkId
-from .durable import create_exclusive, make_folder, no_room
+from .durable import create_exclusive, make_folder, no_room, sync_folder
 from .index import Index, Place
 from .leases import Lease, Leases
 from .manifests import Manifest, is_address, read_manifest
@@ -80,6 +80,7 @@ class SnapshotStore:
         self.leases = Leases(self.folder / "leases")
         self.sizes: dict[str, int] = {}  # Of files that never change: see ``bytes_on_disk``.
         self._seed: int | None = None
+        self._durable = True
         with contextlib.suppress(OSError):  # ``begin`` says what is wrong.
             self._prepare()
         self.index = Index(self.folder / "index.db", self.packs)
@@ -443,9 +444,16 @@ class SnapshotStore:
         return path.read_bytes()
 
     def _prepare(self) -> None:
-        if not (self.folder / _FOLDERS[-1]).is_dir():
-            for folder in ("", *_FOLDERS):
-                make_folder(self.folder / folder)
+        if self._durable and (self.folder / _FOLDERS[-1]).is_dir():
+            return
+        again, self._durable = not self._durable, False
+        for folder in ("", *_FOLDERS):
+            make_folder(self.folder / folder)
+        if again:
+            # Some were made before, and then a disk failed to say that they will stay.
+            sync_folder(self.folder.parent)
+            sync_folder(self.folder)
+        self._durable = True
 
 
 def _after_fork() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -213,6 +214,46 @@ def test_push_pull_and_clone(mlops: Run, two: Project, tmp_path: Path) -> None:
     assert restore(two, "theirs@1").x[5] == 0.5
     again = mlops("snapshots", "clone", remote, "--json").json
     assert {v["spec"] for v in again.get("versions", [])} <= {"customers@1", "customers@2"}
+
+
+def test_pull_of_what_a_pipeline_names(mlops: Run, two: Project, tmp_path: Path) -> None:
+    remote = str(tmp_path / "remote")
+    file = tmp_path / "raw.csv"
+    file.write_text("a,b\n1,2\n")
+    take(two, file, "raw/file.csv")
+    take(two, pd.DataFrame({"x": [1]}), "proved")
+    assert mlops("snapshots", "push", "--remote", remote).code == 0
+    folder = two.pipelines / "churn"
+    folder.mkdir(parents=True)
+    (folder / "train.ipynb").write_text("{}")
+    (folder / "pipeline.yaml").write_text(
+        "name: churn\nversion: 1\nsteps:\n- {name: train, notebook: train.ipynb}\n"
+        "parameters:\n"
+        "  data: {default: 'snapshot://customers@1.csv'}\n"
+        "  more: {default: ['snapshot://raw/file.csv']}\n"
+        "  rate: {default: 0.1}\n"
+    )
+    shutil.rmtree(two.state / "snapshots")
+    ask = ("snapshots", "pull", "--pipeline", "churn", "--json")
+    brought = mlops(*ask, "--remote", remote)
+    assert brought.code == 0, brought.err + brought.out
+    specs = {version["spec"] for version in brought.json["versions"]}
+    assert specs == {"customers@1", "raw/file.csv@1"}
+    proof = {"snapshots": ["proved@1"], "sources": [{"snapshot": "customers@2"}, {"path": "x"}]}
+    (folder / "proof.json").write_text(json.dumps(proof))
+    assert mlops(*ask, "--remote", remote).json["new"] == 2
+    assert mlops(*ask, "--remote", remote).json["new"] == 0
+    assert restore(two, "proved").x[0] == 1
+    (folder / "proof.json").write_text('{"snapshots": ["proved@9"]}')
+    missing = mlops("snapshots", "pull", "--pipeline", "churn", "--remote", remote)
+    assert missing.code == 2
+    assert "proved@9 is not on" in missing.err
+    (folder / "proof.json").write_text("{")
+    assert "proof.json cannot be read" in mlops("snapshots", "pull", "--pipeline", "churn").err
+    text = (folder / "pipeline.yaml").read_text()
+    (folder / "pipeline.yaml").write_text(text.partition("parameters")[0])
+    (folder / "proof.json").unlink()
+    assert "names no snapshots" in mlops("snapshots", "pull", "--pipeline", "churn").out
 
 
 def test_diff(mlops: Run, two: Project, tmp_path: Path) -> None:

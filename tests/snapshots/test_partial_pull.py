@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jupyter_mlops.errors import NotFoundError
+from jupyter_mlops.errors import NotFoundError, UsageError
+from jupyter_mlops.project import open_project
 from jupyter_mlops.snapshots.encoding import decode
-from jupyter_mlops.snapshots.pulling import pull
+from jupyter_mlops.snapshots.pulling import clone, pull
 from jupyter_mlops.snapshots.pushing import push
-from jupyter_mlops.snapshots.store import SnapshotStore
+from jupyter_mlops.snapshots.store import SnapshotStore, open_store
 
 from .test_reader import frame, take
 
@@ -82,3 +83,48 @@ def test_a_part_outlives_gc_and_goes_on_from_there(
     take(theirs, "d", edited[["amount"]])
     pull(theirs, str(tmp_path / "remote"))
     pd.testing.assert_frame_equal(load(theirs, "c"), value)
+
+
+def test_files_and_folders_go_over_whole(
+    mine: SnapshotStore, theirs: SnapshotStore, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / "below").mkdir(parents=True)
+    large = np.random.default_rng(1).bytes(5_000_000)
+    (folder / "large").write_bytes(large)
+    (folder / "below" / "small").write_text("a small one")
+    (folder / "below" / "empty").touch()
+    kept = take(mine, "folder", folder)
+    assert kept.size == 5_000_011
+    single = take(mine, "large", folder / "large")
+    assert (single.size, single.added < 10_000) == (5_000_000, True)
+    chunks = set(mine.manifest(kept.manifest).chunks)
+    entries = mine.manifest(kept.manifest).object["entries"]
+    assert chunks == {piece[0] for entry in entries for piece in entry.get("pieces", ())}
+    push(mine, str(tmp_path / "remote"))
+    assert pull(theirs, str(tmp_path / "remote"), ["folder"]).chunks == len(chunks)
+    theirs.gc(dry_run=False, grace=0)
+    tree = theirs.manifest(theirs.resolve("folder").manifest).object
+    decode(tree, theirs.read).restore(tmp_path / "out")
+    assert (tmp_path / "out" / "large").read_bytes() == large
+    assert (tmp_path / "out" / "below" / "small").read_text() == "a small one"
+    with pytest.raises(UsageError, match="no columns to choose from"):
+        pull(theirs, str(tmp_path / "remote"), ["large"], columns=["x"])
+    assert theirs.verify().ok
+
+
+def test_one_column_of_one_version_is_cloned(mine: SnapshotStore, tmp_path: Path) -> None:
+    value = frame()
+    take(mine, "c", value)
+    take(mine, "c", value.assign(amount=1.0))
+    push(mine, str(tmp_path / "remote"))
+    (tmp_path / "project").mkdir()
+    project = open_project(tmp_path / "project")
+    found = clone(str(tmp_path / "remote"), project, ["c@2"], columns=["amount"])
+    assert [version.spec for version in found.versions] == ["c@2"]
+    store = open_store(project)
+    assert (load(store, "c@2", ["amount"])["amount"] == 1.0).all()
+    with pytest.raises(NotFoundError, match="c@2"):
+        load(store, "c@2")
+    assert clone(str(tmp_path / "remote"), project).new == 1
+    pd.testing.assert_frame_equal(load(store, "c@1"), value)

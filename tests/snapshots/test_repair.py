@@ -144,3 +144,18 @@ def test_without_a_remote_the_damage_is_kept_and_named(store: SnapshotStore) -> 
     assert "c@1" in done.left.versions
     assert broken.exists()
     assert content(store, "c@2")
+
+
+def test_who_had_the_store_open_reads_what_was_repaired(store: SnapshotStore) -> None:
+    before = everything(store)
+    other = SnapshotStore(store.folder)
+    for spec in SPECS:
+        assert content(other, spec)
+    for path in files(store, "packs"):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 3] ^= 4
+        path.write_bytes(data)
+    assert repair(store).ok
+    assert not {path.name for path in files(store, "packs")} & other.index._known
+    assert everything(other) == everything(store) == before
+    other.index.close()

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from jupyter_mlops.errors import CorruptError, MlopsError, ProjectError
+from jupyter_mlops.snapshots import store as store_module
 from jupyter_mlops.snapshots.store import SnapshotStore
 
 from .store_child import STEPS, at_step, check, commit, part
@@ -238,6 +239,25 @@ def test_a_disk_that_fails_at_any_step(
             assert number > 1
             return
         assert failed is not None
+
+
+def test_a_folder_that_was_not_durable_is_made_so_before_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first use meets a disk that fails; the commit that follows does not rely on it."""
+    for number in range(1, 8):
+        folder = tmp_path / str(number)
+        with monkeypatch.context() as patch:
+            counter = fail_at(patch, "fsync", number, OSError(errno.EIO, "broken"))
+            store = SnapshotStore(folder)
+            failed = counter() >= number
+        synced: list[Path] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(store_module, "sync_folder", synced.append)
+            commit(store, "a", [1])
+        assert synced == ([tmp_path, folder] if failed else [])
+        check(store)
+        store.index.close()
 
 
 def test_a_file_system_without_hard_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

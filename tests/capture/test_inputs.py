@@ -298,7 +298,7 @@ def test_files_have_their_digest(ours: Collecting, project: Project, tmp_path: P
         Opened(str(project.root / "parts"), "read"), Opened("s3://bucket/c", "read"),
         Opened(str(gone), "opened"),
     ]  # fmt: skip
-    found = ours.cell({}, files=files)
+    found = ours.cell({}, files=files, budget=1.0)
     assert list(found) == ["data/a.csv", str(outside), "parts", "s3://bucket/c", "gone"]
     assert found["data/a.csv"].digest == digest_file(inside).id
     assert (found["data/a.csv"].kind, found["data/a.csv"].size) == ("file", 3)

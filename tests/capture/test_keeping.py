@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
+from jupyter_mlops.capture import inputs as module
 from jupyter_mlops.capture import pinning
 from jupyter_mlops.capture.files import FileWatch, Opened
 from jupyter_mlops.capture.inputs import InputCollector
@@ -74,7 +75,8 @@ class Keeping:
 
 
 @pytest.fixture
-def make(project: Project) -> Iterator[Callable[..., Keeping]]:
+def make(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Keeping]]:
+    monkeypatch.setattr(module, "_ALWAYS", 10.0)  # However busy the machine is.
     made: list[Keeping] = []
 
     def build(**settings: Any) -> Keeping:

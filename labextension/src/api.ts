@@ -4,7 +4,7 @@ import { ServerConnection } from '@jupyterlab/services';
 import type { IComparison } from './model/compare';
 import { readComparison } from './model/compare';
 import { ApiError, errorFromAnswer, errorFromFailure } from './model/errors';
-import type { IApi } from './model/port';
+import type { IApi, IPage, ISnapshotQuery } from './model/port';
 import type {
   IAliasChange,
   IDeployment,
@@ -15,6 +15,11 @@ import type {
   IRun,
   IRunSummary,
   ISchedules,
+  ISnapshotChange,
+  ISnapshotDetails,
+  ISnapshotDiff,
+  ISnapshotRuns,
+  ISnapshots,
   IStatus
 } from './model/types';
 import type { components } from './rest';
@@ -24,6 +29,8 @@ const PREFIX = 'mlops/api/v1';
 /** Reads answer from local state; what writes may wait for the tracking server. */
 const READ_TIMEOUT_MS = 30_000;
 const WRITE_TIMEOUT_MS = 180_000;
+/** Large frames are compared row by row. */
+const DIFF_TIMEOUT_MS = 180_000;
 
 type Schemas = components['schemas'];
 type Query = Record<string, string | number>;
@@ -104,6 +111,49 @@ export class Api implements IApi {
     return readComparison(await this._get('runs/compare', { path, a, b }));
   }
 
+  snapshots(path: string, query: ISnapshotQuery): Promise<ISnapshots> {
+    return this._get('snapshots', { ...query, path, automatic: Number(query.automatic) });
+  }
+
+  snapshot(path: string, spec: string, page: IPage): Promise<ISnapshotDetails> {
+    return this._get('snapshots/version', { path, spec, ...page });
+  }
+
+  snapshotRuns(path: string, spec: string): Promise<ISnapshotRuns> {
+    return this._get('snapshots/runs', { path, spec });
+  }
+
+  snapshotDiff(
+    path: string,
+    a: string,
+    b: string,
+    key: string,
+    page: IPage
+  ): Promise<ISnapshotDiff> {
+    const query = { path, a, b, ...page };
+    return this._get('snapshots/diff', key === '' ? query : { ...query, key }, DIFF_TIMEOUT_MS);
+  }
+
+  tagSnapshot(path: string, name: string, version: number, tag: string): Promise<ISnapshotChange> {
+    const body: Schemas['SnapshotTag'] = { path, name, version, tag };
+    return this._send('PUT', 'snapshots/tags', body);
+  }
+
+  untagSnapshot(path: string, name: string, tag: string): Promise<ISnapshotChange> {
+    const query = new URLSearchParams({ path, name, tag }).toString();
+    return this._request(`snapshots/tags?${query}`, { method: 'DELETE' });
+  }
+
+  async removeSnapshot(path: string, name: string, version: number): Promise<void> {
+    const body: Schemas['SnapshotPlace'] = { path, name, version };
+    await this._send('POST', 'snapshots/remove', body);
+  }
+
+  async restoreSnapshot(path: string, name: string, version: number): Promise<void> {
+    const body: Schemas['SnapshotPlace'] = { path, name, version };
+    await this._send('POST', 'snapshots/restore', body);
+  }
+
   schedules(path: string): Promise<ISchedules> {
     return this._get('schedules', { path });
   }
@@ -134,21 +184,24 @@ export class Api implements IApi {
     }
   }
 
-  private _get<T>(path: string, query: Query = {}): Promise<T> {
+  private _get<T>(path: string, query: Query = {}, timeout = READ_TIMEOUT_MS): Promise<T> {
     const text = new URLSearchParams(
       Object.entries(query).map(([key, value]) => [key, String(value)])
     ).toString();
-    return this._request(text === '' ? path : `${path}?${text}`, { method: 'GET' });
+    return this._request(text === '' ? path : `${path}?${text}`, { method: 'GET' }, timeout);
   }
 
   private _send<T>(method: 'POST' | 'PUT', path: string, body: object): Promise<T> {
     return this._request(path, { method, body: JSON.stringify(body) });
   }
 
-  private async _request<T>(path: string, init: RequestInit): Promise<T> {
+  private async _request<T>(
+    path: string,
+    init: RequestInit,
+    timeout = WRITE_TIMEOUT_MS
+  ): Promise<T> {
     const url = `${URLExt.join(this._settings.baseUrl, PREFIX)}/${path}`;
     const request = `${init.method} ${PREFIX}/${path}`;
-    const timeout = init.method === 'GET' ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS;
     const signal = AbortSignal.timeout(timeout);
     let response: Response;
     let body: string;

@@ -46,6 +46,19 @@ export interface components {
       /** @description The pipeline's name; by default the notebook's. */
       name?: string;
     };
+    SnapshotPlace: {
+      /** @description Contents path of the active notebook or folder: its project is meant. */
+      path: string;
+      name: string;
+      version: number;
+    };
+    SnapshotTag: {
+      /** @description Contents path of the active notebook or folder: its project is meant. */
+      path: string;
+      name: string;
+      version: number;
+      tag: string;
+    };
     Error: {
       message: string;
       reason: string;
@@ -220,6 +233,10 @@ export interface components {
         source: string | null;
         how: string;
         reason: string | null;
+        /** @description The version that keeps it: name@3. */
+        snapshot: string | null;
+        /** @description Bytes that this version was new on disk. */
+        added: number;
       }[];
       files: {
         name: string;
@@ -391,6 +408,173 @@ export interface components {
       }[];
       unknown: string[];
       comparison: components['schemas']['Comparison'] | null;
+    };
+    Snapshot: {
+      name: string;
+      version: number;
+      /** @description NAME@VERSION. */
+      spec: string;
+      created: number;
+      message: string | null;
+      tags: string[];
+      kind: string;
+      rows: number | null;
+      columns: number | null;
+      /** @description As it lies in memory. */
+      size: number;
+      /** @description What was new on disk. */
+      added: number;
+      digest: string;
+      automatic: boolean;
+      /** @description The run that it was made for. */
+      run: string | null;
+    };
+    Snapshots: {
+      names: {
+        name: string;
+        /** @description Versions that match. */
+        count: number;
+        versions: components['schemas']['Snapshot'][];
+      }[];
+      /** @description Names that match. */
+      total: number;
+      /** @description Automatic versions that are left out. */
+      hidden: number;
+    };
+    SnapshotVersions: {
+      versions: components['schemas']['Snapshot'][];
+      total: number;
+    };
+    SnapshotColumn: {
+      name: string;
+      type: string;
+      missing: number | null;
+      distinct: {
+        count: number;
+        exact: boolean;
+      } | null;
+      min: string | number | boolean | null;
+      max: string | number | boolean | null;
+      mean: string | number | boolean | null;
+      std: string | number | boolean | null;
+      /** @description By the part below: 0.5 is the median. */
+      quantiles: {
+        [key: string]: string | number | boolean | null;
+      };
+      top: {
+        value: string | number | boolean | null;
+        count: number;
+      }[];
+      /** @description How many rows the top values were counted in. */
+      top_of: number | null;
+      lengths: {
+        unit: string;
+        min: number;
+        max: number;
+        mean: number;
+      } | null;
+    };
+    SnapshotDetails: {
+      version: components['schemas']['Snapshot'];
+      /** @description The version before it. */
+      parent: string | null;
+      index: string;
+      columns: components['schemas']['SnapshotColumn'][];
+      /** @description Columns in all. */
+      total: number;
+      chunks: number;
+    };
+    SnapshotRuns: {
+      runs: {
+        run_id: string;
+        name: string;
+        status: string;
+        started: number | null;
+        /** @description What it was called in the run. */
+        input: string;
+      }[];
+      /** @description How many of the newest runs were looked at. */
+      searched: number;
+    };
+    SnapshotRow: {
+      /** @enum {unknown} */
+      change: 'added' | 'removed' | 'changed';
+      /** @description Its key, or its number. */
+      label: string;
+      a: number | null;
+      b: number | null;
+      cells: {
+        column: string;
+        a: string | null;
+        b: string | null;
+      }[];
+      /** @description Cells that are left out. */
+      more: number;
+    };
+    SnapshotDiffPart: {
+      /** @description Of what lies inside; empty for the whole. */
+      name: string;
+      kind: string;
+      summary: string;
+      facts: string[];
+      counts: {
+        [key: string]: number;
+      };
+      schema: {
+        what: string;
+        a: string;
+        b: string;
+      }[];
+      schema_total: number;
+      statistics: {
+        column: string;
+        figure: string;
+        a: string;
+        b: string;
+      }[];
+      statistics_total: number;
+      /** @description Rows (of an array: cells) that differ. */
+      total: number;
+      rows: components['schemas']['SnapshotRow'][];
+      /** @description A unified diff. */
+      lines: string;
+      /** @description Whether there are more lines. */
+      cut: boolean;
+    };
+    SnapshotDiff: {
+      a: components['schemas']['Snapshot'];
+      b: components['schemas']['Snapshot'];
+      equal: boolean;
+      offset: number;
+      whole: components['schemas']['SnapshotDiffPart'];
+      /** @description Of a dictionary, a list or a folder: what differs inside. */
+      items: components['schemas']['SnapshotDiffPart'][];
+      items_total: number;
+    };
+    SnapshotUsage: {
+      /** @description What the store takes on disk. */
+      total: number;
+      /** @description What no version needs: gc frees it. */
+      dead: number;
+      unshared: number;
+      /** @description What sharing has saved of ``unshared``. */
+      saved: number;
+      names: {
+        name: string;
+        versions: number;
+        raw: number;
+        stored: number;
+        /** @description What no other name uses. */
+        own: number;
+      }[];
+      unreadable: string[];
+    };
+    SnapshotChange: {
+      version: components['schemas']['Snapshot'];
+      /** @description The version that the tag named before. */
+      before: number | null;
+      /** @description The command that takes it back. */
+      undo: string;
     };
     Runs: {
       runs: components['schemas']['Run'][];

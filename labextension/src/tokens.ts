@@ -7,7 +7,7 @@ export type IMLops = MLops;
 
 export const IMLops = new Token<IMLops>(
   'jupyter-mlops:IMLops',
-  'What the server knows of the active notebook’s project: models, runs, schedules, deployments.'
+  'What the server knows of the active notebook’s project: models, runs, snapshots, schedules, deployments.'
 );
 
 /** Commands, each of which other extensions may call with the arguments it names. */
@@ -22,6 +22,12 @@ export const CommandIDs = {
   copyDeploy: 'jupyter-mlops:copy-deploy-command',
   /** Ask for an alias and give it to a model version (`name`, `version`). */
   setAlias: 'jupyter-mlops:set-alias',
+  /** Show what a version of data holds (`spec`: `name@3`; `path`: one in its project). */
+  showSnapshot: 'jupyter-mlops:show-snapshot',
+  /** Insert code that restores a version of data below the active cell (`spec`). */
+  insertSnapshot: 'jupyter-mlops:insert-restore-code',
+  /** Copy the `snapshot://` address of a version of data (`spec`). */
+  copySnapshot: 'jupyter-mlops:copy-snapshot-address',
   /** Ask for a name and make the active notebook a pipeline. */
   promote: 'jupyter-mlops:promote'
 } as const;

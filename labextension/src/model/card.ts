@@ -30,6 +30,10 @@ export interface IInput {
   digest: string | null;
   source: string | null;
   reason: string | null;
+  /** The version that keeps it: `name@3`. */
+  snapshot: string | null;
+  /** Bytes that this version was new on disk. */
+  added: number | null;
 }
 
 /** A figure, a table, an output ... that was kept beside the run, or the reason why it was not. */
@@ -223,6 +227,8 @@ function parseContents(data: Record<string, unknown>): Contents {
       columns: number(item.columns),
       size: number(item.size),
       digest: text(item.digest),
+      snapshot: text(item.snapshot),
+      added: number(item.added),
       source: text(item.source),
       reason: text(item.reason)
     })),

@@ -9,6 +9,7 @@ const KINDS: readonly string[] = [
   'schedule',
   'deployment',
   'pipeline',
+  'snapshot',
   'sync',
   'job'
 ];
@@ -27,9 +28,16 @@ export function parseChange(event: Readonly<Record<string, unknown>>): IChange |
 }
 
 /** What of a project's panel a change makes stale. */
-export type Part = 'status' | 'models' | 'runs' | 'schedules' | 'deployments';
+export type Part = 'status' | 'models' | 'runs' | 'snapshots' | 'schedules' | 'deployments';
 
-export const PARTS: readonly Part[] = ['status', 'models', 'runs', 'schedules', 'deployments'];
+export const PARTS: readonly Part[] = [
+  'status',
+  'models',
+  'runs',
+  'snapshots',
+  'schedules',
+  'deployments'
+];
 
 /** Which parts of its project a change touches. */
 export function partsOf(change: IChange): Part[] {
@@ -42,6 +50,8 @@ export function partsOf(change: IChange): Part[] {
     case 'schedule':
     case 'pipeline':
       return ['schedules'];
+    case 'snapshot':
+      return ['snapshots'];
     case 'deployment':
       return ['deployments'];
     case 'sync':

@@ -9,8 +9,31 @@ import type {
   IRun,
   IRunSummary,
   ISchedules,
+  ISnapshotChange,
+  ISnapshotDetails,
+  ISnapshotDiff,
+  ISnapshotRuns,
+  ISnapshots,
   IStatus
 } from './types';
+
+/** Which snapshots are listed. */
+export interface ISnapshotQuery {
+  /** Words that all must be found in name, tags or message. */
+  search: string;
+  /** Whether those made by themselves, of inputs of runs, are listed too. */
+  automatic: boolean;
+  /** How many versions of each name. */
+  each: number;
+  /** How many names. */
+  limit: number;
+}
+
+/** A page: `limit` from `offset` on. */
+export interface IPage {
+  offset: number;
+  limit: number;
+}
 
 /** What the model needs of the server; every method rejects with an `ApiError` only. */
 export interface IApi {
@@ -29,6 +52,23 @@ export interface IApi {
   restoreRun(path: string, runId: string): Promise<void>;
   /** What differs between two runs of a project. */
   compare(path: string, a: string, b: string): Promise<IComparison>;
+  snapshots(path: string, query: ISnapshotQuery): Promise<ISnapshots>;
+  /** One version, with a page of its columns. */
+  snapshot(path: string, spec: string, page: IPage): Promise<ISnapshotDetails>;
+  /** The runs that used a version. */
+  snapshotRuns(path: string, spec: string): Promise<ISnapshotRuns>;
+  /** What differs between two versions, with a page of rows; `key` names columns as `a,b`. */
+  snapshotDiff(
+    path: string,
+    a: string,
+    b: string,
+    key: string,
+    page: IPage
+  ): Promise<ISnapshotDiff>;
+  tagSnapshot(path: string, name: string, version: number, tag: string): Promise<ISnapshotChange>;
+  untagSnapshot(path: string, name: string, tag: string): Promise<ISnapshotChange>;
+  removeSnapshot(path: string, name: string, version: number): Promise<void>;
+  restoreSnapshot(path: string, name: string, version: number): Promise<void>;
   schedules(path: string): Promise<ISchedules>;
   deployments(path: string): Promise<IDeployment[]>;
   stopDeployment(path: string, id: string): Promise<void>;

@@ -19,6 +19,19 @@ export type IRun = Schemas['RunDetail'];
 export type ISchedules = Schemas['Schedules'];
 export type ISchedule = ISchedules['schedules'][number];
 export type IDeployment = Schemas['Deployment'];
+/** One version of a snapshot. */
+export type ISnapshot = Schemas['Snapshot'];
+/** Names of snapshots with their newest versions. */
+export type ISnapshots = Schemas['Snapshots'];
+export type ISnapshotName = ISnapshots['names'][number];
+export type ISnapshotDetails = Schemas['SnapshotDetails'];
+export type ISnapshotColumn = Schemas['SnapshotColumn'];
+export type ISnapshotRuns = Schemas['SnapshotRuns'];
+/** What differs between two versions, with one page of rows. */
+export type ISnapshotDiff = Schemas['SnapshotDiff'];
+export type ISnapshotDiffPart = Schemas['SnapshotDiffPart'];
+export type ISnapshotRow = Schemas['SnapshotRow'];
+export type ISnapshotChange = Schemas['SnapshotChange'];
 /** A long piece of work; `error` is set when `state` is `failed`. */
 export type IJob = Schemas['Job']['job'];
 
@@ -41,7 +54,7 @@ export interface IRunModel {
 
 /** Data of the event `https://jupyter-mlops.org/events/change/v1`. */
 export interface IChange {
-  kind: 'run' | 'model' | 'schedule' | 'deployment' | 'pipeline' | 'sync' | 'job';
+  kind: 'run' | 'model' | 'schedule' | 'deployment' | 'pipeline' | 'snapshot' | 'sync' | 'job';
   action: 'created' | 'updated' | 'removed';
   /** Of what changed; empty when it is not one thing. */
   id: string;

@@ -11,7 +11,7 @@ import { asApiError } from '../model/errors';
 import { shorten } from '../model/format';
 import { Memory } from '../model/memory';
 import { CommandIDs, IMLops } from '../tokens';
-import { VersionActions } from '../views/actions';
+import { SnapshotActions, VersionActions } from '../views/actions';
 import { MLopsPanel } from '../views/panel';
 import { IKernelCheck } from './kernel';
 
@@ -22,7 +22,7 @@ const SAVE_MS = 500;
 /** The sidebar panel and the command that shows it; its context menu is in `schema/panel.json`. */
 export const panel: JupyterFrontEndPlugin<void> = {
   id: ID,
-  description: 'Shows model versions, schedules and deployments in a sidebar.',
+  description: 'Shows model versions, runs, snapshots, schedules and deployments in a sidebar.',
   autoStart: true,
   requires: [IMLops],
   optional: [ILabShell, ILayoutRestorer, IStateDB, ITranslator, ICommandPalette, IKernelCheck],
@@ -42,6 +42,7 @@ export const panel: JupyterFrontEndPlugin<void> = {
       mlops,
       memory,
       actions: new VersionActions(app.commands),
+      snapshotActions: new SnapshotActions(app.commands),
       translator: translator ?? nullTranslator,
       trans,
       onSync: () => sync(mlops, trans.__('Refreshing failed')),

@@ -113,6 +113,9 @@ class RunCard extends ReactWidget implements IRenderMime.IRenderer {
               CommandIDs.show,
               name === undefined || version === undefined ? { run: card.run_id } : { name, version }
             )
+        : null,
+      snapshot: commands.hasCommand(CommandIDs.showSnapshot)
+        ? spec => void commands.execute(CommandIDs.showSnapshot, { spec, path: this._notebook })
         : null
     };
   }

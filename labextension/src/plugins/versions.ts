@@ -1,6 +1,6 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { Clipboard, ICommandPalette, Notification } from '@jupyterlab/apputils';
-import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -14,7 +14,7 @@ import { CommandIDs, IMLops } from '../tokens';
 import type { IVersionArgs } from '../views/actions';
 import { shellName } from '../views/deployments';
 import { askAlias, showGates } from '../views/dialogs';
-import { codeCell } from '../views/drag';
+import { hasNotebook, insertCell } from './cells';
 
 /** What can be done to a model version, as commands for the panel, menus, keys and the palette. */
 export const versions: JupyterFrontEndPlugin<void> = {
@@ -118,11 +118,7 @@ async function insert(
   { name, version }: IVersionArgs,
   trans: TranslationBundle
 ): Promise<void> {
-  const model = notebook?.content.model;
-  if (!notebook || !model) {
-    Notification.warning(trans.__('Open a notebook first: the code goes below its active cell.'), {
-      autoClose: 5000
-    });
+  if (!hasNotebook(notebook, trans)) {
     return;
   }
   let source: string;
@@ -132,12 +128,7 @@ async function insert(
     fail(trans.__('No code to load %1 v%2', name, version), cause);
     return;
   }
-  const { content } = notebook;
-  const index = Math.min(content.activeCellIndex + 1, model.sharedModel.cells.length);
-  model.sharedModel.insertCell(index, codeCell(source));
-  content.deselectAll();
-  content.activeCellIndex = index;
-  await NotebookActions.focusActiveCell(content);
+  await insertCell(notebook, source);
 }
 
 async function setAlias(

@@ -28,3 +28,17 @@ export class VersionActions {
     void this._commands.execute(id, { name: which.name, version: which.version });
   }
 }
+
+/** What the views let a person do to a version of data, each a command of the application. */
+export class SnapshotActions {
+  constructor(private readonly _commands: CommandRegistry) {}
+
+  insert(which: IVersionArgs): void {
+    const spec = `${which.name}@${which.version}`;
+    void this._commands.execute(CommandIDs.insertSnapshot, { spec });
+  }
+
+  show(spec: string): void {
+    void this._commands.execute(CommandIDs.showSnapshot, { spec });
+  }
+}

@@ -78,7 +78,7 @@ export function RunCardView(props: ICardProps): JSX.Element {
           <span className="jp-mlops-card-text">{card.project}</span>
         </div>
       )}
-      <CardDetails card={card} trans={trans}>
+      <CardDetails card={card} onSnapshot={props.actions.snapshot} trans={trans}>
         {!card.dry_run && !card.live && <CardActions {...props} />}
       </CardDetails>
     </section>

@@ -19,6 +19,8 @@ export interface ICardActions {
   promote: (() => void) | null;
   /** Show a version in the panel, or the run. */
   show: ((name?: string, version?: number) => void) | null;
+  /** Show the version of data that keeps an input (`name@3`). */
+  snapshot: ((spec: string) => void) | null;
 }
 
 interface IProps {

@@ -9,6 +9,8 @@ import { formatMeasure, formatSize, formatValue } from '../model/format';
 export function CardDetails(props: {
   card: ICard;
   trans: TranslationBundle;
+  /** Shows the version of data that keeps an input. */
+  onSnapshot: ((spec: string) => void) | null;
   /** What stands at the end of the line. */
   children: React.ReactNode;
 }): JSX.Element | null {
@@ -40,7 +42,7 @@ export function CardDetails(props: {
       </div>
       {open && (
         <div id={id} className="jp-mlops-card-details">
-          <Whole card={card} trans={trans} />
+          <Whole card={card} onSnapshot={props.onSnapshot} trans={trans} />
         </div>
       )}
     </>
@@ -91,14 +93,18 @@ function summarize(card: ICard, trans: TranslationBundle): string[] {
   return facts;
 }
 
-function Whole(props: { card: ICard; trans: TranslationBundle }): JSX.Element {
+function Whole(props: {
+  card: ICard;
+  onSnapshot: ((spec: string) => void) | null;
+  trans: TranslationBundle;
+}): JSX.Element {
   const { card, trans } = props;
   const { environment, git, cut } = card;
   return (
     <>
       {card.inputs.map((item, index) => (
         <Line key={index} label={trans.__('input')}>
-          <Input item={item} trans={trans} />
+          <Input item={item} onSnapshot={props.onSnapshot} trans={trans} />
         </Line>
       ))}
       <Cut count={cut.inputs} trans={trans} />
@@ -208,7 +214,11 @@ function Cut(props: { count?: number; trans: TranslationBundle }): JSX.Element |
   ) : null;
 }
 
-function Input(props: { item: IInput; trans: TranslationBundle }): JSX.Element {
+function Input(props: {
+  item: IInput;
+  onSnapshot: ((spec: string) => void) | null;
+  trans: TranslationBundle;
+}): JSX.Element {
   const { item, trans } = props;
   const size =
     item.rows !== null
@@ -225,8 +235,40 @@ function Input(props: { item: IInput; trans: TranslationBundle }): JSX.Element {
       {item.source !== null && item.source !== item.name && (
         <span className="jp-mlops-muted">{trans.__('from %1', item.source)} </span>
       )}
+      {item.snapshot && <Kept spec={item.snapshot} {...props} />}
       {item.reason && (
-        <span className="jp-mlops-muted">{trans.__('no digest: %1', item.reason)}</span>
+        <span className="jp-mlops-muted">
+          {item.digest ? item.reason : trans.__('no digest: %1', item.reason)}
+        </span>
+      )}
+    </>
+  );
+}
+
+/** The version of data that keeps an input, and what keeping it took. */
+function Kept(props: {
+  spec: string;
+  item: IInput;
+  onSnapshot: ((spec: string) => void) | null;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { spec, item, onSnapshot, trans } = props;
+  return (
+    <>
+      {onSnapshot ? (
+        <button
+          type="button"
+          className="jp-mlops-link"
+          title={trans.__('Show what %1 holds', spec)}
+          onClick={() => onSnapshot(spec)}
+        >
+          {spec}
+        </button>
+      ) : (
+        <code>{spec}</code>
+      )}{' '}
+      {item.added !== null && item.added > 0 && (
+        <span className="jp-mlops-muted">+{formatSize(item.added)} </span>
       )}
     </>
   );

@@ -60,7 +60,8 @@ function FormFields<T>(props: {
   });
 }
 
-function Field(props: {
+/** A line of text with its label and what is wrong with it. */
+export function Field(props: {
   label: string;
   value: string;
   className: string;
@@ -100,7 +101,7 @@ function Field(props: {
 }
 
 /** Show a form until its value has no problem; `null` when it is cancelled. */
-async function ask<T>(options: {
+export async function ask<T>(options: {
   title: string;
   accept: string;
   initial: T;

@@ -10,7 +10,7 @@ import { mlopsIcon } from '../icons';
 import { Emitter } from '../model/emitter';
 import type { Memory } from '../model/memory';
 import type { MLops } from '../model/mlops';
-import type { IVersionArgs, VersionActions } from './actions';
+import type { IVersionArgs, SnapshotActions, VersionActions } from './actions';
 import { Deployments } from './deployments';
 import { Header } from './header';
 import { useStore } from './hooks';
@@ -18,10 +18,11 @@ import { Models } from './models';
 import { Guard } from './parts';
 import { Runs } from './runs';
 import { Schedules } from './schedules';
+import { Snapshots } from './snapshots';
 import { Whole } from './whole';
 
 /** Height of the sections to one another, while all are open. */
-const SIZES = [5, 4, 2, 2];
+const SIZES = [5, 4, 4, 2, 2];
 
 /** What of the panel a command asked to see. */
 class Revealed<T extends object> extends Emitter {
@@ -41,6 +42,7 @@ export class MLopsPanel extends SidePanel {
     mlops: MLops;
     memory: Memory;
     actions: VersionActions;
+    snapshotActions: SnapshotActions;
     translator: ITranslator;
     trans: TranslationBundle;
     onSync: () => Promise<void>;
@@ -98,6 +100,11 @@ export class MLopsPanel extends SidePanel {
       trans.__('Runs'),
       'jp-mlops-section-runs',
       <RunsWithReveal mlops={mlops} trans={trans} revealed={this._revealedRun} />
+    );
+    section(
+      trans.__('Snapshots'),
+      'jp-mlops-section-snapshots',
+      <Snapshots mlops={mlops} memory={memory} actions={options.snapshotActions} trans={trans} />
     );
     section(
       trans.__('Schedules'),

@@ -91,7 +91,17 @@ const full = {
     broken: { points: 3 }
   },
   inputs: [
-    { name: 'df', kind: 'frame', rows: 12, columns: 3, size: 9, digest: 'ab', source: 'a.csv' },
+    {
+      name: 'df',
+      kind: 'frame',
+      rows: 12,
+      columns: 3,
+      size: 9,
+      digest: 'ab',
+      snapshot: 'data/a.csv@3',
+      added: 12,
+      source: 'a.csv'
+    },
     'x'
   ],
   files: [
@@ -146,6 +156,8 @@ describe('what a card says beyond its values', () => {
         columns: 3,
         size: 9,
         digest: 'ab',
+        snapshot: 'data/a.csv@3',
+        added: 12,
         source: 'a.csv',
         reason: null
       }

@@ -31,6 +31,7 @@ describe('partsOf', () => {
     ['model', ['models', 'runs', 'status']],
     ['schedule', ['schedules']],
     ['pipeline', ['schedules']],
+    ['snapshot', ['snapshots']],
     ['deployment', ['deployments']],
     ['sync', ['status', 'models', 'runs']],
     ['job', []]

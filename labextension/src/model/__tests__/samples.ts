@@ -1,6 +1,13 @@
 import { readComparison } from '../compare';
 import type { IApi } from '../port';
-import type { IModelVersion, IRegisteredModel, IRun, IStatus } from '../types';
+import type {
+  IModelVersion,
+  IRegisteredModel,
+  IRun,
+  ISnapshot,
+  ISnapshotDiffPart,
+  IStatus
+} from '../types';
 
 /** Shapes as the server answers them, with what a test changes. */
 
@@ -44,6 +51,42 @@ export function status(change: Partial<IStatus> = {}): IStatus {
     ...change
   };
 }
+
+export function snapshot(name: string, number: number, change: Partial<ISnapshot> = {}): ISnapshot {
+  return {
+    name,
+    version: number,
+    spec: `${name}@${number}`,
+    created: 1_760_000_000 + number,
+    message: null,
+    tags: [],
+    kind: 'frame',
+    rows: 1000,
+    columns: 12,
+    size: 96_000,
+    added: 1200,
+    digest: `blake3:${'0'.repeat(64)}`,
+    automatic: false,
+    run: null,
+    ...change
+  };
+}
+
+const NOTHING: ISnapshotDiffPart = {
+  name: '',
+  kind: 'frame',
+  summary: 'They are equal.',
+  facts: [],
+  counts: {},
+  schema: [],
+  schema_total: 0,
+  statistics: [],
+  statistics_total: 0,
+  total: 0,
+  rows: [],
+  lines: '',
+  cut: false
+};
 
 export function run(id: string, change: Partial<IRun> = {}): IRun {
   return {
@@ -126,6 +169,37 @@ export class RecordingApi implements IApi {
   compare = this._method('compare', async (_, a, b) =>
     readComparison({ a: { run_id: a }, b: { run_id: b }, same: true })
   );
+  snapshots = this._method('snapshots', async () => ({ names: [], total: 0, hidden: 0 }));
+  snapshot = this._method('snapshot', async (_, spec) => ({
+    version: snapshot(spec.split('@')[0], 1),
+    parent: null,
+    index: '',
+    columns: [],
+    total: 0,
+    chunks: 0
+  }));
+  snapshotRuns = this._method('snapshotRuns', async () => ({ runs: [], searched: 0 }));
+  snapshotDiff = this._method('snapshotDiff', async (_, a, b, __, page) => ({
+    a: snapshot(a, 1),
+    b: snapshot(b, 2),
+    equal: true,
+    offset: page.offset,
+    whole: NOTHING,
+    items: [],
+    items_total: 0
+  }));
+  tagSnapshot = this._method('tagSnapshot', async (_, name, number) => ({
+    version: snapshot(name, number),
+    before: null,
+    undo: ''
+  }));
+  untagSnapshot = this._method('untagSnapshot', async (_, name) => ({
+    version: snapshot(name, 1),
+    before: 1,
+    undo: ''
+  }));
+  removeSnapshot = this._method('removeSnapshot', async () => undefined);
+  restoreSnapshot = this._method('restoreSnapshot', async () => undefined);
   schedules = this._method('schedules', async () => ({ schedules: [], agent_running: true }));
   deployments = this._method('deployments', async () => []);
   stopDeployment = this._method('stopDeployment', async () => undefined);

@@ -126,7 +126,8 @@ class Leases:
             # A lease is renamed into place whole: one that says nothing has been through a power
             # cut, and its holder has not.
             alive = False if holder is None else holder.alive()
-            live = age < _STALE if alive is None else alive
+            # One from the future says nothing: a clock was set back, and it would hold for ever.
+            live = abs(age) < _STALE if alive is None else alive
             found.append(LeaseInfo(id, kind, holder, age, live))
         return found
 

@@ -326,10 +326,7 @@ class Transaction:
         )
         if not self._lease.held():
             (store.manifests / address).unlink(missing_ok=True)
-            raise ConflictError(
-                "this snapshot took so long without a sign of life that its lease was taken away",
-                hint="Take it again.",
-            )
+            raise _taken_away()
         home = store.refs.home(name)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         sync_folder(store.refs.folder)
@@ -408,9 +405,11 @@ class Transaction:
                 reserve=floor,
             )
 
-    def _full(self, error: OSError) -> OSError:
+    def _full(self, error: OSError) -> Exception:
         if isinstance(error, ProjectError):
             return error
+        if isinstance(error, FileNotFoundError) and not self._lease.held():
+            return _taken_away()  # And its files with it.
         return no_room(error, "taking a snapshot", self._store.folder, self.new_bytes) or error
 
     def _check(self) -> None:
@@ -418,6 +417,13 @@ class Transaction:
             raise UsageError("this transaction has ended; begin another")
         if os.getpid() != self._pid:
             raise UsageError("this transaction belongs to the process that this one was forked of")
+
+
+def _taken_away() -> ConflictError:
+    return ConflictError(
+        "this snapshot took so long without a sign of life that its lease was taken away",
+        hint="Take it again.",
+    )
 
 
 def _give_up(writer: PackWriter, lease: Lease, pid: int) -> None:

@@ -8,12 +8,13 @@ record says when, why, and what its digest was.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConflictError, MlopsError, NotFoundError, UsageError
+from ..errors import ConflictError, MlopsError, NotFoundError, UntrustedError, UsageError
 from .apart import all_versions, encoded_again, holding, previous
 from .chunking import Reader, chunks_of
 from .chunks import ChunkId
@@ -289,7 +290,8 @@ class _Plan:
 
         def hit(version: Version, manifest: Manifest) -> _Hit | None:
             if version.manifest not in known:
-                known[version.manifest] = loss.hit(store, manifest)
+                with _naming(version):
+                    known[version.manifest] = loss.hit(store, manifest)
             return known[version.manifest]
 
         hits: dict[str, _Hit] = {}
@@ -311,7 +313,8 @@ class _Plan:
         self.hits = hits
         for version, manifest in self.versions:
             if version.spec not in hits and tainted & set(manifest.chunks):
-                words = loss.left_over(store, manifest)
+                with _naming(version):
+                    words = loss.left_over(store, manifest)
                 if words is not None:
                     hits[version.spec] = words
         rest = [(v, m) for v, m in self.versions if v.spec not in hits]
@@ -344,7 +347,7 @@ class _Plan:
         for version, manifest in self.versions:
             if version.spec not in self.targets:
                 continue
-            with self.store.begin() as transaction:
+            with self.store.begin() as transaction, _naming(version):
                 said = note | {"digest": version.digest}
                 if version.spec in self.hits:
                     new = self._changed(transaction, version, manifest)
@@ -377,6 +380,20 @@ class _Plan:
         if hit is None:
             return Change(version.spec, before=version.digest)
         return Change(version.spec, hit.rows, hit.columns, hit.words, version.digest)
+
+
+@contextlib.contextmanager
+def _naming(version: Version) -> Iterator[None]:
+    """Say of which version something cannot be read, and the way out."""
+    try:
+        yield
+    except UntrustedError as error:
+        error.message = f"{version.spec} cannot be looked into: {error.message}"
+        error.hint = (
+            f"Who made it can erase it, or erase the version whole: `jupyter mlops snapshots purge "
+            f"{version.spec}`."
+        )
+        raise
 
 
 def _tables(tree: Any) -> Iterator[Node]:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_mlops.errors import ConflictError, NotFoundError, UsageError
+from jupyter_mlops.errors import ConflictError, NotFoundError, UntrustedError, UsageError
 from jupyter_mlops.snapshots import purging
 from jupyter_mlops.snapshots.digest import digest
 from jupyter_mlops.snapshots.encoding import decode, encode
@@ -226,6 +226,22 @@ def test_bad_input_is_named(store: SnapshotStore) -> None:
         purge_part(store, "no", Column("x"))
     with pytest.raises(UsageError, match="no values"):
         Rows("id", [])
+
+
+def test_what_somebody_else_has_pickled_is_not_loaded(
+    store: SnapshotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = people(100)
+    frame["object"] = pd.Series([{1, n} if n % 2 else slice(n) for n in range(100)], dtype=object)
+    take(store, "people", frame)
+    monkeypatch.setattr("jupyter_mlops.journal.signing.verify", lambda *_: False)
+    before = traces(store, NAME.encode())
+    with pytest.raises(UntrustedError, match="people@1 cannot be looked into") as caught:
+        purge_part(store, "people", Rows("name", [NAME]), dry_run=False)
+    assert "snapshots purge people@1" in (caught.value.hint or "")
+    assert traces(store, NAME.encode()) == before
+    store.purge("people@1")
+    assert traces(store, *PLANTED) == []
 
 
 def test_garbage_and_what_a_crash_left_go_as_well(store: SnapshotStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
@@ -15,7 +16,13 @@ from typing import Any
 
 import pytest
 
-from jupyter_mlops.errors import CorruptError, MlopsError, ProjectError
+from jupyter_mlops.errors import (
+    ConflictError,
+    CorruptError,
+    MlopsError,
+    NotFoundError,
+    ProjectError,
+)
 from jupyter_mlops.snapshots import store as store_module
 from jupyter_mlops.snapshots.store import SnapshotStore
 
@@ -180,6 +187,33 @@ def test_gc_racing_writers_loses_nothing(folder: Path, spawn: Spawn) -> None:
 @pytest.mark.timeout(900)
 def test_gc_racing_ten_writers_for_five_minutes(folder: Path, spawn: Spawn) -> None:
     race_gc(folder, spawn, writers=10, seconds=300)
+
+
+def test_purge_racing_writers_takes_nothing_else(folder: Path, spawn: Spawn) -> None:
+    running = [spawn("write", folder, seed, 1.5) for seed in range(2)]
+    words: list[list[list[str]]] = [[], []]
+    readers = [
+        threading.Thread(target=lambda n=n, p=p: words.__setitem__(n, said(p)))
+        for n, p in enumerate(running)
+    ]
+    for reader in readers:
+        reader.start()
+    store = SnapshotStore(folder)
+    purged = []
+    while any(process.poll() is None for process in running):
+        for version in store.versions()[-1:]:
+            with contextlib.suppress(ConflictError, NotFoundError):
+                purged.append(store.purge(version.spec, wait=5).spec)
+    for reader in readers:
+        reader.join()
+    assert [process.wait() for process in running] == [0, 0]
+    assert purged
+    settled(store, [word for lines in words for word in lines])
+    # Of each nothing is left that the others do not need.
+    needed = {id for v in store.versions() for id in store.manifest(v.manifest).chunks}
+    store.gc(dry_run=False, grace=0)
+    assert all(store.index.has(id) for id in needed)
+    store.index.close()
 
 
 def test_leases_of_the_dead_hold_nobody_up(folder: Path, spawn: Spawn) -> None:

@@ -7,6 +7,7 @@ others goes on beside it.  The last ones are kept for a while, so that a page co
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -93,5 +94,5 @@ def _check_size(store: SnapshotStore, a: Version, b: Version) -> None:
         raise UsageError(
             f"{a.spec} and {b.spec} are too large to be compared by the Jupyter server: "
             f"{a.size + b.size:,} bytes, and the limit is {limit:,}",
-            hint=f"In a notebook: %diff {a.spec} {b.spec}",
+            hint=f"In a notebook: %diff {shlex.join((a.spec, b.spec))}",
         )

@@ -65,6 +65,8 @@ function SnapshotsOf(props: ISnapshotsProps & { project: ProjectData }): JSX.Ele
   const [failure, setFailure] = React.useState<ApiError | null>(null);
   // Decided once for each name: one that comes must not fold the others.
   const unfolded = React.useRef(new Map<string, boolean>());
+  // A filter that finds nothing, or is being cleared, keeps its box.
+  const seen = React.useRef(false);
   const retry = () => void project.snapshots.retry();
   if (data === null) {
     return error === null ? (
@@ -75,6 +77,7 @@ function SnapshotsOf(props: ISnapshotsProps & { project: ProjectData }): JSX.Ele
   }
   const { wanted } = project;
   const nothing = data.names.length === 0 && wanted.search === '';
+  seen.current ||= !nothing;
   const pair = pairOf(data.names, chosen);
   const compare = () => {
     if (pair !== null) {
@@ -90,7 +93,7 @@ function SnapshotsOf(props: ISnapshotsProps & { project: ProjectData }): JSX.Ele
   return (
     <>
       {error && <ErrorMessage compact error={error} trans={trans} onRetry={retry} />}
-      {!nothing && <FilterBox project={project} trans={trans} />}
+      {seen.current && <FilterBox project={project} trans={trans} />}
       {(data.hidden > 0 || wanted.automatic) && <Automatic {...{ project, data, trans }} />}
       {nothing && <Empty trans={trans} />}
       {data.names.length === 0 && wanted.search !== '' && (

@@ -29,6 +29,7 @@ Node = dict[str, Any]
 
 _PATCHED = 8  # A patch is taken for at most one changed row in so many.
 _MOST_CODES = 65_536
+_TOGETHER = 32  # Chunks that are in memory twice.
 _ENTRY = ("base", "at", "to", "codes", "lengths", "bytes")
 
 
@@ -280,20 +281,21 @@ class Reader:
         if not dtype.itemsize:
             return Fixed(numpy.empty(high - low, dtype))
         touched = list(bounds(rows, low, high))
-        entries = [stream["chunks"][number] for number, _, _ in touched]
-        raws = iter(self._read([i for entry in entries for i in _ids(entry)]))
-        parts = []
-        for (_, start, stop), entry in zip(touched, entries, strict=True):
-            values = _values(next(raws), dtype, stop - start)
-            if isinstance(entry, dict):
-                at, to = next(raws), next(raws)
-                values = values.copy()
-                places = numpy.frombuffer(at, "<u4")
-                values[places] = _values(to, dtype, len(places))
-            parts.append(values[max(start, low) - start : min(stop, high) - start])
         # A copy in any case: chunks are read-only, and what is restored need not be.
-        # With its dtype: NumPy would turn a foreign byte order into its own.
-        joined = numpy.concatenate(parts, dtype=dtype) if parts else numpy.empty(0, dtype)
+        joined = numpy.empty(high - low, dtype)
+        for first in range(0, len(touched), _TOGETHER):
+            group = touched[first : first + _TOGETHER]
+            entries = [stream["chunks"][number] for number, _, _ in group]
+            raws = iter(self._read([i for entry in entries for i in _ids(entry)]))
+            for (_, start, stop), entry in zip(group, entries, strict=True):
+                values = _values(next(raws), dtype, stop - start)
+                if isinstance(entry, dict):
+                    at, to = next(raws), next(raws)
+                    values = values.copy()
+                    places = numpy.frombuffer(at, "<u4")
+                    values[places] = _values(to, dtype, len(places))
+                here, end = max(start, low), min(stop, high)
+                joined[here - low : end - low] = values[here - start : end - start]
         return Fixed(joined)
 
     def _text(self, stream: Node, rows: Sequence[int], low: int, high: int) -> Text:

@@ -22,6 +22,7 @@ _LEAST_ROWS = 1024
 _LONG = 1 << 20  # Rows: more than 16 chunks.
 _CUT_SHARE = 200  # A smaller part of the rows than this is worth less than the chunks at its ends.
 _CUTS = 4
+_BLOCK = 1 << 19  # Rows.
 # What a stream says of a row that has nothing to say.
 _USUAL = {"valid": 1, "missing": 0, "kinds": ord("s")}
 _LEAST_SHARE = 0.05  # Of the rows of the base: a smaller part is stored itself.
@@ -114,11 +115,11 @@ class Lineage:
         for name, stored in before["streams"].items():
             mine = column.streams.get(name)
             if stored["store"] == "fixed":
-                found = self._reader.fixed(before, name).take(self._base)
+                found = self._reader.fixed(before, name)
                 usual = _USUAL.get(name)
-                if usual is not None and (found.values == usual).all():
+                if usual is not None and (found.values[self._base] == usual).all():
                     continue  # It says nothing of these rows: ``dropna`` leaves none missing.
-                same = mine is not None and found.same(mine)
+                same = isinstance(mine, Fixed) and self._are_values(found, mine)
             else:
                 same = isinstance(mine, Text) and self._are_texts(before, name, mine)
             if not same:
@@ -130,11 +131,26 @@ class Lineage:
             and all(self._reader.column(parts[n]).same(each) for n, each in column.parts.items())
         )
 
+    def _are_values(self, found: Fixed, mine: Fixed) -> bool:
+        """The same of values, a block at a time: what was taken need not be there as a whole."""
+        if len(mine) != len(self._base):
+            return False
+        return all(
+            found.take(self._base[start : start + _BLOCK]).same(mine.slice(start, start + _BLOCK))
+            for start in range(0, len(mine), _BLOCK)
+        )
+
     def _are_texts(self, before: Node, name: str, mine: Text) -> bool:
         """The same of strings: by their numbers in a dictionary where they are stored by one."""
         coded = self._reader.coded(before, name)
         if coded is None:
-            return self._reader.text(before, name).take(self._base).same(mine)
+            text = self._reader.text(before, name)
+            return len(mine) == len(self._base) and all(
+                text.take(self._base[start : start + _BLOCK]).same(
+                    mine.slice(start, min(start + _BLOCK, len(mine)))
+                )
+                for start in range(0, len(mine), _BLOCK)
+            )
         import pyarrow.compute
 
         if len(mine) != len(self._base):

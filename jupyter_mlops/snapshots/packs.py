@@ -53,7 +53,7 @@ TRAILER_SIZE = _TRAILER.size
 _END = b"MLPKEND1"
 _MAX_FOOTER = 1 << 30
 _ID = re.compile(r"[0-9a-f]{64}")
-_BUFFER = 64 * 1024 * 1024  # Raw bytes that wait to be compressed.
+_BUFFER = 32 * 1024 * 1024  # Raw bytes that wait to be compressed.
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Entry:
 class PackWriter:
     """Writes one pack: compresses in threads, appends in one file, durable at ``finish``.
 
-    ``put`` returns at once unless more than 64 MB wait.  An error in a thread is raised by the
+    ``put`` returns at once unless more than 32 MB wait.  An error in a thread is raised by the
     next call.  Nothing is visible before ``finish``.
     """
 

@@ -77,7 +77,7 @@ class Keeper:
         config: Config,
         session: str,
         notebook: str | None,
-        say: Callable[[str, str], None],
+        say: Callable[[str, str], object],
     ) -> None:
         self._project = project
         self._config = config

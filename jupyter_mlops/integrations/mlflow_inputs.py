@@ -68,7 +68,7 @@ def inputs_tag(inputs: Iterable[InputRecord], *, full: bool) -> str | None:
     """The inputs as the text of a tag, ``None`` without any; what does not fit is counted."""
     rows: list[dict[str, Any]] = []
     for item in inputs:
-        row = {"name": item.name, "kind": item.kind, "digest": item.digest}
+        row: dict[str, Any] = {"name": item.name, "kind": item.kind, "digest": item.digest}
         if full and item.source:
             row["source"] = item.source
         if full and item.snapshot is not None:

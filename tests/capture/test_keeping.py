@@ -122,7 +122,8 @@ def test_each_kind_of_input_comes_back(ours: Keeping, project: Project) -> None:
         record = kept[name]
         assert (record.snapshot, record.reason) == (f"train.ipynb/{name}@1", None)
         assert record.added > 0
-        assert record.digest == digest(value).id == digest(restore(project, record.snapshot)).id
+        stored = restore(project, f"train.ipynb/{name}@1")
+        assert record.digest == digest(value).id == digest(stored).id
     version = existing_store(project).resolve("train.ipynb/frame@1")
     assert version.meta["automatic"] is True
     assert (version.meta["run"], version.meta["session"]) == ("run1", "SESSION")
@@ -181,7 +182,7 @@ class Gate:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, before: bool) -> None:
         self.reached, self.opened = threading.Event(), threading.Event()
-        original = automatic.encode
+        original: Any = vars(automatic)["encode"]
 
         def wait() -> None:
             self.reached.set()

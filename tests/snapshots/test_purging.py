@@ -329,7 +329,7 @@ def test_a_version_whose_changes_others_are_is_erased_whole(
     assert store.verify().ok
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.data())
 def test_any_history(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Random edits, filters, sorts, new columns: what is left is the rest, and no byte more."""

@@ -90,3 +90,13 @@ def test_booleans_from_the_environment(word: str) -> None:
 )
 def test_which_addresses_stay_on_this_machine(uri: str, local: bool) -> None:
     assert is_local_uri(uri) is local
+
+
+def test_inputs_are_kept_or_not_and_nothing_else() -> None:
+    assert load_config(env={}).snapshot_inputs == "auto"
+    config = load_config(env={"JUPYTER_MLOPS_SNAPSHOT_INPUTS": "never"})
+    assert config.snapshot_inputs == "never"
+    with pytest.raises(UsageError, match="'snapshot_inputs' must be one of auto, never"):
+        load_config(env={"JUPYTER_MLOPS_SNAPSHOT_INPUTS": "sometimes"})
+    with pytest.raises(UsageError, match="positive"):
+        load_config(env={"JUPYTER_MLOPS_SNAPSHOT_INPUT_LIMIT": "0"})

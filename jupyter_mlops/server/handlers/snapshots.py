@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -231,7 +230,16 @@ def _usage(project: Project | None) -> dict[str, Any]:
         "dead": found.dead,
         "unshared": found.unshared,
         "saved": found.saved,
-        "names": [asdict(item) for item in sorted(found.names, key=lambda item: -item.stored)],
+        "names": [
+            {
+                "name": item.name,
+                "versions": item.versions,
+                "raw": item.raw,
+                "stored": item.stored,
+                "own": item.own,
+            }
+            for item in sorted(found.names, key=lambda item: -item.stored)
+        ],
         "unreadable": found.unreadable,
     }
 

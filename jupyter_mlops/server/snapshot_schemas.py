@@ -228,6 +228,8 @@ SNAPSHOT_COMPONENTS: dict[str, Schema] = {
                         "raw": INTEGER,
                         "stored": INTEGER,
                         "own": INTEGER | {"description": "What no other name uses."},
+                        "saved": INTEGER | {"description": "What its versions share."},
+                        "automatic": INTEGER | {"description": "Versions taken for runs."},
                     }
                 )
             ),

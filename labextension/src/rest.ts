@@ -566,6 +566,10 @@ export interface components {
         stored: number;
         /** @description What no other name uses. */
         own: number;
+        /** @description What its versions share. */
+        saved: number;
+        /** @description Versions taken for runs. */
+        automatic: number;
       }[];
       unreadable: string[];
     };

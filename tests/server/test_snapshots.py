@@ -204,6 +204,8 @@ def test_what_takes_space(server: Server, place: Path, project: Project) -> None
     data = get(server, place, "snapshots/usage")
     assert {item["name"] for item in data["names"]} == {NAME, "notes.txt", "train.ipynb/x"}
     assert data["saved"] > 0
+    assert {item["name"]: item["automatic"] for item in data["names"]}["train.ipynb/x"] == 1
+    assert next(item for item in data["names"] if item["name"] == NAME)["saved"] > 0
     assert data["total"] > data["names"][0]["stored"] > 0
 
 

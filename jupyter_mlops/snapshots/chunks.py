@@ -33,7 +33,8 @@ CODECS = ("raw", "zstd", "blosc")
 
 _SMALL = 128  # Below that a frame's header is as long as what it saves.
 _SAMPLE = 64 * 1024
-_FAST_MAY_BE = 1.1  # Times as large as what zstd makes.
+_MANY = 64  # Hints.
+_FAST_MAY_BE = 1.05  # Times as large as what zstd makes.
 _ITEM = {2: "u2", 4: "u4", 8: "u8", 16: "c16"}
 
 
@@ -85,8 +86,10 @@ class Compressor:
             known = self._choices.get(key)
         if known is not None:
             return known
-        # Of a wide frame each chunk is the first of its column: to try takes less than to store.
-        size = max(_SAMPLE // 4, min(_SAMPLE, len(raw) // 8)) // 16 * 16
+        size = 4 * _SAMPLE
+        if len(self._choices) > _MANY:
+            # Of a wide frame each chunk is the first of its column: to try must cost less than it.
+            size = max(_SAMPLE // 4, min(size, len(raw) // 8)) // 16 * 16
         way = _best(_middle(raw, size), item)
         if len(raw) >= _SAMPLE // 16:
             with self._lock:

@@ -340,7 +340,7 @@ def _facts(version: Any) -> Iterator[str]:
 
     if version.rows is not None:
         columns = "" if version.columns is None else f" x {version.columns:,}"
-        yield f"{version.rows:,}{columns}" if columns else f"{version.rows:,} rows"
+        yield f"{version.rows:,}{columns}" if columns else _rows(version.rows)
     else:
         yield version.kind
     if not version.added:
@@ -355,3 +355,7 @@ def _facts(version: Any) -> Iterator[str]:
         yield f"holds {size_text(version.size)}"
     if version.tags:
         yield f"tagged {', '.join(version.tags)}"
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"

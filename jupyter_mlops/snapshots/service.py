@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Config, load_config
-from ..errors import ConflictError, CorruptError, NotFoundError, ProjectError, UsageError
+from ..errors import ConflictError, CorruptError, NotFoundError, ProjectError, Refused, UsageError
 from ..journal.redaction import redact_text
 from ..project import Project
 from .addresses import parse_rows, parse_spec
@@ -79,7 +79,11 @@ def take(
     parent = _parent(store, name)
     with store.begin() as tx:
         late = is_late(obj)
-        tree, stats = encode(obj, tx, parent, store, statistics=not late)
+        try:
+            tree, stats = encode(obj, tx, parent, store, statistics=not late)
+        except Refused as error:
+            error.message = f"{name} cannot be kept: {error.message}"
+            raise
         version = tx.commit(
             name, tree, digest=tx.digest(tree, lambda: digest_of(obj, tree)), stats=stats,
             message=redact_text(message) if message else None, tags=tags,

@@ -110,7 +110,8 @@ class Magics:
         """Record this cell as a run: its parameters, metrics and fitted models.
 
         ``%%track [--register NAME] [--experiment E] [--name N] [--param NAME]...
-        [--metric EXPR]... [--tag K=V]... [--no-models] [--allow-pickle] [--dry-run]``
+        [--metric EXPR]... [--tag K=V]... [--no-models] [--no-snapshots]
+        [--allow-pickle] [--dry-run]``
 
         --register NAME  make a version of the registered model NAME from this cell's model
         --experiment E   MLflow experiment of the run; the default is the project's name
@@ -119,6 +120,7 @@ class Magics:
         --metric EXPR    record the value of EXPR, or NAME=EXPR, after the cell; several times
         --tag K=V        a tag of the run; may be given several times
         --no-models      do not keep the fitted models
+        --no-snapshots   do not keep the data that the cell reads
         --allow-pickle   keep models that only a pickle can hold: loading one runs its code
         --dry-run        show what would be recorded, and record nothing
 

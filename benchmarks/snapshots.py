@@ -331,8 +331,8 @@ def run(name: str, of: Subject, folder: Path, dvc: str | None) -> bool:
         print(f"{title:23} " + " ".join(cells), flush=True)
 
     step("first write", of.frame)
-    for title, make in edits(of).items():
-        step(title, make())
+    for title, edit in edits(of).items():
+        step(title, edit())
     ours, parquet = ways["ours"], ways["parquet"]
     for title, columns in (("restore", None), ("one column", [of.cells])):
         both = {

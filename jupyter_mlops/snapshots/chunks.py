@@ -146,7 +146,8 @@ def _compress(raw: bytes, item: int, way: str) -> bytes:
 
         source = np.frombuffer(raw, _ITEM[item])
     if way == "fast":
-        return bytes(blosc.Blosc("lz4", 5, blosc.BITSHUFFLE).encode(source))
+        # A block whose length is no multiple of eight items is not shuffled: so the last alone.
+        return bytes(blosc.Blosc("lz4", 5, blosc.BITSHUFFLE, blocksize=_SAMPLE).encode(source))
     shuffle = blosc.BITSHUFFLE if way == "bits" else blosc.SHUFFLE
     return bytes(blosc.Blosc("zstd", 1, shuffle).encode(source))
 

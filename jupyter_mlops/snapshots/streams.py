@@ -133,18 +133,18 @@ class Coded(Text):
 def take_text(offsets: Any, data: Any, rows: Any) -> tuple[Any, Any]:
     """Return offsets and bytes of the strings of these row numbers."""
     numpy: Any = sys.modules["numpy"]
-    lengths = offsets[1:] - offsets[:-1]
-    chosen = lengths[rows]
+    rows = numpy.asarray(rows, "i8")
+    chosen = offsets[rows + 1] - offsets[rows]
     found = numpy.zeros(len(chosen) + 1, "i8")
     numpy.cumsum(chosen, out=found[1:])
     import pyarrow
 
     array = pyarrow.LargeBinaryArray.from_buffers(
         pyarrow.large_binary(),
-        len(lengths),
+        len(offsets) - 1,
         [None, pyarrow.py_buffer(numpy.ascontiguousarray(offsets)), pyarrow.py_buffer(data)],
     )
-    taken = array.take(pyarrow.array(numpy.asarray(rows, "i8")))
+    taken = array.take(pyarrow.array(rows))
     buffer = taken.buffers()[2]
     out = numpy.frombuffer(buffer, "u1", int(found[-1])) if buffer is not None else data[:0]
     return found, out

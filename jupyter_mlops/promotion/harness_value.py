@@ -28,7 +28,6 @@ _DUNDERS = frozenset(
         "__firstlineno__", "__module__", "__qualname__", "__static_attributes__", "__weakref__",
     }
 )  # fmt: skip
-)
 
 
 def described(space: dict[str, Any], expression: str) -> str:

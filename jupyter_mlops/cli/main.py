@@ -18,6 +18,7 @@ __all__ = ["VERBS", "cli", "main"]
 VERBS: dict[str, tuple[str, str, str]] = {
     "promote": ("promote", "promote", "Turn a tracked notebook into a pipeline, proven by replay."),
     "run": ("run", "run", "Execute a pipeline or a notebook headless and record the run."),
+    "reproduce": ("reproduce", "reproduce", "Execute a run again and compare the result."),
     "runs": ("runs", "runs", "List, show, change and export runs."),
     "compare": ("compare", "compare", "Show what differs between two runs."),
     "why": ("compare", "why", "Say what changed since a run was best."),

@@ -23,14 +23,15 @@ from .snapshot_magics import complete as complete_snapshot
 __all__ = ["NAMES", "VERBS", "Magics", "load", "unload"]
 
 NAMES = (
-    "%%track", "%track", "%snapshot", "%restore", "%diff", "%runs", "%promote", "%mlops",
+    "%%track", "%track", "%snapshot", "%restore", "%diff", "%runs", "%promote", "%check", "%mlops",
 )  # fmt: skip
 _loaded: WeakKeyDictionary[Any, Magics] = WeakKeyDictionary()
 _TRACK_WORDS = ("on", "off", "last")
 _PROMOTE_VALUES = ("--name", "--run")
+_CHECK_VALUES = ("--select", "--ignore", "--format")
 # The command line's verbs, for completion: a test holds them equal.
 VERBS = (
-    "promote", "run", "runs", "compare", "why", "snapshots", "diff", "models", "pipelines",
+    "promote", "check", "run", "runs", "compare", "why", "snapshots", "diff", "models", "pipelines",
     "schedule", "deploy", "deployments", "agent", "status", "sync", "consent", "adopt",
 )  # fmt: skip
 # Verbs that show more than text in a notebook.
@@ -75,6 +76,7 @@ class Magics:
             ("line", "diff", self.snapshots.diff),
             ("line", "runs", self.runs),
             ("line", "promote", self.promote),
+            ("line", "check", self.check),
             ("line", "mlops", self.mlops),
         ):
             if name in self.shell.magics_manager.magics[kind]:
@@ -207,6 +209,25 @@ class Magics:
             words.insert(0, str(notebook.path))
         self._command(["promote", *words])
 
+    def check(self, line: str) -> None:
+        """Find hidden state and leakage in this notebook.
+
+        ``%check [--select RULES] [--ignore RULES]`` goes by what this kernel has executed, compared
+        with the notebook's file: save it first.  ``%check NOTEBOOK...`` is ``jupyter mlops check``.
+        """
+        from .check_magic import check_kernel
+
+        words = _split(line)
+        if _has_positional(words, _CHECK_VALUES):
+            self._command(["check", *words])
+            return
+        try:
+            data = check_kernel(self.recorder, self._project, words)
+        except Exception as error:
+            self.recorder.warn(f"%check: {describe(error)}")
+            return
+        self.shell.display_pub.publish(data=data, metadata={})
+
     def mlops(self, line: str) -> None:
         """Run the command line: ``%mlops VERB ...`` is ``jupyter mlops VERB ...``.
 
@@ -289,7 +310,7 @@ class Magics:
 class _Completion:
     """Completes verbs after ``%mlops``, options after the others, and names of snapshots."""
 
-    _KEYS = ("%mlops", "%%track", "%track", "%promote", "%snapshot", "%restore", "%diff")
+    _KEYS = ("%mlops", "%%track", "%track", "%promote", "%check", "%snapshot", "%restore", "%diff")
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
@@ -316,6 +337,8 @@ def complete(_shell: Any, event: Any) -> list[str]:
         return list(_TRACK_WORDS)
     if first == "%promote":
         return list(_PROMOTE_VALUES)
+    if first == "%check":
+        return list(_CHECK_VALUES[:2])
     if first in ("%snapshot", "%restore", "%diff"):
         return complete_snapshot(words, event.symbol, _snapshot_names)
     return list(VERBS) if len(words) < 2 or (len(words) == 2 and event.symbol) else []
@@ -327,10 +350,10 @@ def _snapshot_names() -> list[str]:
     return stored_names(open_project(create=False))
 
 
-def _has_positional(words: list[str]) -> bool:
+def _has_positional(words: list[str], values: tuple[str, ...] = _PROMOTE_VALUES) -> bool:
     position = 0
     while position < len(words):
-        if words[position] in _PROMOTE_VALUES:
+        if words[position] in values:
             position += 1
         elif not words[position].startswith("-"):
             return True

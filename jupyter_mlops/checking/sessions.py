@@ -1,0 +1,57 @@
+"""The session that a notebook's cells were executed in, as the journal has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..dataflow.findings import NotebookCell
+from ..journal import SessionFile, list_sessions, read_session
+from ..project import Project
+
+__all__ = ["find_session", "fits", "kept_files"]
+
+_LOOKED_AT = 40  # sessions, newest first
+
+
+def find_session(
+    project: Project, notebook: Path, cells: Sequence[NotebookCell]
+) -> SessionFile | None:
+    """The newest session whose executions are those that the notebook shows; ``None`` if none is.
+
+    A notebook that was executed again without being recorded shows other execution counts: what
+    the journal has of it says nothing of what is shown.
+    """
+    relative = project.relative(notebook)
+    for path in list(reversed(list(list_sessions(project.journal))))[:_LOOKED_AT]:
+        try:
+            session = read_session(path)
+        except OSError:
+            continue
+        names = {run.notebook for run in session.runs if run.notebook}
+        if session.header is not None and session.header.notebook:
+            names.add(session.header.notebook)
+        renamed = bool(names) and not any((project.root / name).exists() for name in names)
+        if (relative in names or renamed) and fits(session, cells):
+            return session
+    return None
+
+
+def fits(session: SessionFile, cells: Sequence[NotebookCell]) -> bool:
+    """Whether the execution counts that a notebook shows are of this session."""
+    ran = {(event.cell_id, event.seq) for event in session.cells if event.cell_id is not None}
+    known = {cell_id for cell_id, _ in ran}
+    shown = [(cell.id, cell.count) for cell in cells if cell.count is not None]
+    if not shown:
+        return any(cell.id in known for cell in cells)
+    same = sum(pair in ran for pair in shown)
+    other = sum(cell_id in known and (cell_id, count) not in ran for cell_id, count in shown)
+    return same > other
+
+
+def kept_files(session: SessionFile | None) -> frozenset[str]:
+    """The sources, as the journal spells them, of inputs that a snapshot keeps."""
+    if session is None:
+        return frozenset()
+    records = [i for r in (*session.runs, *session.amendments) for i in r.inputs]
+    return frozenset(i.source for i in records if i.snapshot is not None and i.source)

@@ -31,8 +31,9 @@ _PROMOTE_VALUES = ("--name", "--run")
 _CHECK_VALUES = ("--select", "--ignore", "--format")
 # The command line's verbs, for completion: a test holds them equal.
 VERBS = (
-    "promote", "check", "run", "runs", "compare", "why", "snapshots", "diff", "models", "pipelines",
-    "schedule", "deploy", "deployments", "agent", "status", "sync", "consent", "adopt",
+    "promote", "check", "run", "reproduce", "runs", "compare", "why", "snapshots", "diff",
+    "models", "pipelines", "schedule", "deploy", "deployments", "agent", "status", "sync",
+    "consent", "adopt",
 )  # fmt: skip
 # Verbs that show more than text in a notebook.
 _SHOWN = ("compare", "why")

@@ -203,8 +203,8 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
 def _language(content: dict[str, Any]) -> str:
     metadata = content.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    for key, field in (("language_info", "name"), ("kernelspec", "language")):
+    for key, inner in (("language_info", "name"), ("kernelspec", "language")):
         part = metadata.get(key)
-        if isinstance(part, dict) and isinstance(part.get(field), str):
-            return str(part[field]).lower()
+        if isinstance(part, dict) and isinstance(part.get(inner), str):
+            return str(part[inner]).lower()
     return "python"

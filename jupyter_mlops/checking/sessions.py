@@ -25,16 +25,22 @@ def find_session(
     relative = project.relative(notebook)
     for path in list(reversed(list(list_sessions(project.journal))))[:_LOOKED_AT]:
         try:
+            if not _may_be(project, path, relative):
+                continue
             session = read_session(path)
         except OSError:
             continue
-        names = {run.notebook for run in session.runs if run.notebook}
-        if session.header is not None and session.header.notebook:
-            names.add(session.header.notebook)
-        renamed = bool(names) and not any((project.root / name).exists() for name in names)
-        if (relative in names or renamed) and fits(session, cells):
+        if fits(session, cells):
             return session
     return None
+
+
+def _may_be(project: Project, path: Path, relative: str) -> bool:
+    """Whether a session is the notebook's by its header, or the file that it was of is gone."""
+    header = read_session(path, start=path.stat().st_size).header
+    if header is None or header.notebook is None:
+        return True
+    return header.notebook == relative or not (project.root / header.notebook).exists()
 
 
 def fits(session: SessionFile, cells: Sequence[NotebookCell]) -> bool:

@@ -14,7 +14,9 @@ __all__ = ["check"]
 
 
 @click.command()
-@click.argument("notebooks", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument(
+    "notebooks", nargs=-1, required=True, metavar="NOTEBOOK...", type=click.Path(path_type=Path)
+)
 @click.option(
     "--format",
     "format_",
@@ -44,7 +46,7 @@ def check(
 ) -> int:
     """Find hidden state and leakage in notebooks.
 
-    Nothing is executed: NOTEBOOKS are read with the sessions that ran them, where these are
+    Nothing is executed: each NOTEBOOK is read with the session that ran it, where that is
     recorded.  The exit code is 1 when there is an error among the findings, 2 for a file that is no
     notebook.
     """

@@ -44,8 +44,11 @@ def find_leaks(history: History, rule: str) -> Iterator[tuple[Execution, Leak]]:
         else:
             for name in run.writes:
                 walk.values.names.pop(name, None)
-    for leak in dict.fromkeys(walk.leaks):
-        if leak.rule == rule and leak.run in settled:
+    told: set[tuple[int, int, str]] = set()
+    for leak in walk.leaks:
+        where = (leak.run, leak.line, leak.name)
+        if leak.rule == rule and leak.run in settled and where not in told:
+            told.add(where)
             yield settled[leak.run], leak
 
 

@@ -27,6 +27,7 @@ from .execution import Execution
 from .finding import ERROR, Finding
 from .history import History
 from .reporting import place, report
+from .versions import Version
 
 ID, SEVERITY = "NB002", ERROR
 
@@ -40,6 +41,7 @@ def find(history: History) -> Iterator[Finding]:
         for name, version in run.reads.items():
             if name.startswith("$") or version is None or name in history.modules:
                 continue
+            version = _before(history, run, version)
             for writer in reversed(version.writers(run.footprint(name))):
                 how = _lost(history, history.executions[writer], name, texts) if writer >= 0 else ""
                 if not how:
@@ -56,6 +58,14 @@ def find(history: History) -> Iterator[Finding]:
                     place(maker, f"made {name}, {how} since"),
                 )  # fmt: skip
                 break
+
+
+def _before(history: History, run: Execution, version: Version) -> Version:
+    """What the cell started from, where it ran on top of itself."""
+    for ancestor in version.ancestors():
+        if ancestor.writer < 0 or history.executions[ancestor.writer].cell is not run.cell:
+            return ancestor
+    return version
 
 
 def _lost(history: History, maker: Execution, name: str, texts: frozenset[str]) -> str:

@@ -166,6 +166,12 @@ class Values:
                     value = self._attribute(part)
                 if isinstance(value, Data) and value.base == base and value.only is not None:
                     found |= value.only
+                elif value is None and isinstance(part, ast.Subscript):
+                    # df.groupby("town")["price"].transform("mean")
+                    root = self.of(_root(part))
+                    names = column_names(part.slice, self.names)
+                    if isinstance(root, Data) and root.base == base and names is not None:
+                        found |= names.names
         return frozenset(found)
 
     # Expressions.
@@ -412,6 +418,12 @@ class Values:
         if isinstance(last, tuple) and last[0] == "split" and frozenset({rows[:-1]}) == frame.rows:
             return replace(frame, rows=frozenset({(*rows[:-1], ("split", last[1], "test"))}))
         return None
+
+
+def _root(node: ast.expr) -> ast.expr:
+    while isinstance(node, (ast.Subscript, ast.Attribute, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node
 
 
 def _has(features: Data, name: str) -> bool:

@@ -105,7 +105,7 @@ def check_notebook(
 
 
 def check_cells(
-    project: Project,
+    project: Project | None,
     notebook: Path,
     cells: Sequence[NotebookCell],
     *,
@@ -113,9 +113,8 @@ def check_cells(
 ) -> Checked:
     """Check a notebook as it is in front of a person: ``cells`` are those of its document now."""
     cells = tuple(cells)
-    found = find_session(project, notebook, cells)
-    shown = project.relative(notebook)
-    return _apply(project, notebook.parent, shown, cells, found, None, rules)
+    found = find_session(project, notebook, cells) if project is not None else None
+    return _apply(project, notebook.parent, _shown(notebook), cells, found, None, rules)
 
 
 def check_executed(

@@ -59,5 +59,6 @@ def kept_files(session: SessionFile | None) -> frozenset[str]:
     """The sources, as the journal spells them, of inputs that a snapshot keeps."""
     if session is None:
         return frozenset()
-    records = [i for r in (*session.runs, *session.amendments) for i in r.inputs]
-    return frozenset(i.source for i in records if i.snapshot is not None and i.source)
+    runs = [i for run in session.runs for i in run.inputs]
+    later = [i for amendment in session.amendments for i in amendment.inputs]
+    return frozenset(i.source for i in (*runs, *later) if i.snapshot is not None and i.source)

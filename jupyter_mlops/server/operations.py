@@ -130,6 +130,10 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=(400, 404, 409),
     ),
     Operation(
+        "post", "checks", "Find hidden state and leakage in a notebook; nothing is changed",
+        "read", "mlops:notebooks", "Check", body="NewCheck", errors=(400, 404),
+    ),
+    Operation(
         "get", "jobs/{job_id}", "How a job is doing",
         "read", "mlops:jobs", "Job", errors=(404,), path_parameters=_JOB_ID,
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .handlers import deployments, jobs, models, pipelines, runs, schedules, status
+from .handlers import checks, deployments, jobs, models, pipelines, runs, schedules, status
 from .handlers.base import MlopsHandler
 from .operations import PREFIX
 
@@ -11,7 +11,7 @@ __all__ = ["routes"]
 
 def routes() -> list[tuple[str, type[MlopsHandler]]]:
     """Patterns with their handlers, for tornado."""
-    domains = (status, models, runs, pipelines, schedules, deployments, jobs)
+    domains = (status, models, runs, pipelines, schedules, deployments, jobs, checks)
     return [
         (rf"/{PREFIX}/{pattern}", handler)
         for domain in domains

@@ -7,6 +7,7 @@ is not a finite number is ``null``: JSON cannot express it.
 
 from __future__ import annotations
 
+from .check_schemas import CHECK_BODIES, CHECK_COMPONENTS
 from .run_schemas import RUN_COMPONENTS
 from .shapes import (
     BOOLEAN,
@@ -66,7 +67,7 @@ QUERIES: dict[str, Schema] = {
     "code": _object({"path": PATH, "name": NAME, "version": VERSION}, optional=("path",)),
 }
 
-BODIES: dict[str, Schema] = {
+BODIES: dict[str, Schema] = CHECK_BODIES | {
     "Place": _object({"path": PATH}),
     "NewName": _object({"path": PATH, "name": NAME | {"maxLength": 250}}),
     "NewNote": _object({"path": PATH, "note": {"type": "string", "maxLength": 5000}}),
@@ -205,6 +206,7 @@ COMPONENTS: dict[str, Schema] = BODIES | {
         }
     ),
     **RUN_COMPONENTS,
+    **CHECK_COMPONENTS,
     "Runs": _object({"runs": _list(ref("Run"))}),
     "Pipelines": _object(
         {

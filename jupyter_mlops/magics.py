@@ -27,7 +27,7 @@ NAMES = (
 )  # fmt: skip
 _loaded: WeakKeyDictionary[Any, Magics] = WeakKeyDictionary()
 _TRACK_WORDS = ("on", "off", "last")
-_PROMOTE_VALUES = ("--name", "--run")
+_PROMOTE_VALUES = ("--name", "--steps", "--from", "--run", "--data", "--edits")
 _CHECK_VALUES = ("--select", "--ignore", "--format")
 # The command line's verbs, for completion: a test holds them equal.
 VERBS = (
@@ -196,11 +196,12 @@ class Magics:
     def promote(self, line: str) -> None:
         """Turn this notebook's tracked result into a pipeline, proven by a replay.
 
-        ``%promote [NOTEBOOK] [--name N] [--run RUN]`` is ``jupyter mlops promote`` for the notebook
-        that this kernel runs.  It reads what was executed, so the file need not be saved.
+        ``%promote [TARGET...] [--name N] [--steps auto|one|headings] [--from RUN]`` is ``jupyter
+        mlops promote`` for the notebook that this kernel runs, or for the one that is named first
+        (``.ipynb``).  It reads what was executed, so the file need not be saved.
         """
         words = _split(line)
-        if not _has_positional(words):
+        if not _names_notebook(words):
             notebook = self.recorder.tracker.notebook()
             if notebook is None:
                 self.recorder.warn(
@@ -360,6 +361,13 @@ def _has_positional(words: list[str], values: tuple[str, ...] = _PROMOTE_VALUES)
             return True
         position += 1
     return False
+
+
+def _names_notebook(words: list[str]) -> bool:
+    """Whether the first word that is no option is a notebook, rather than a variable."""
+    values = dict(zip(words[1:], words, strict=False))
+    plain = (w for w in words if not w.startswith("-") and values.get(w) not in _PROMOTE_VALUES)
+    return next(plain, "").endswith(".ipynb")
 
 
 def _split(line: str) -> list[str]:

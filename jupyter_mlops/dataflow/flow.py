@@ -168,7 +168,7 @@ def _apply_bound(executor: Executor, bound: tuple[str, ...]) -> bool:
         if stars and executor.facts.binds_anything and not executor.facts.reads_anything:
             thing = executor.session.module(f"{stars[-1]}.{name}")
         else:
-            thing = Thing(Kind.UNKNOWN)
+            thing = executor.session.stranger
         executor.store(name, frozenset({thing}))
     return bool(unseen)
 

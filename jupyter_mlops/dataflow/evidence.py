@@ -32,6 +32,8 @@ class Evidence:
     a value: equal in another process for equal content, as far as it is complete.
 
     Attributes:
+        rebound: names that are bound to another object after the cell than before it, or were not
+            bound before; ``None`` where nobody looked, else complete.
         unchanged: names bound to the same object before and after, with complete and equal
             fingerprints: the cell did not change them.
         mutated: names bound to the same object before and after whose fingerprints differ.
@@ -61,6 +63,7 @@ class Evidence:
         cost: CPU seconds that taking the evidence cost.
     """
 
+    rebound: frozenset[str] | None = None
     unchanged: frozenset[str] = frozenset()
     mutated: frozenset[str] = frozenset()
     opaque: frozenset[str] = frozenset()
@@ -90,7 +93,9 @@ class Evidence:
         if not isinstance(data, Mapping):
             return cls()
         mutated, opaque = _names(data.get("mutated")), _names(data.get("opaque"))
+        rebound = data.get("rebound")
         return cls(
+            rebound=_names(rebound) if isinstance(rebound, (list, tuple)) else None,
             unchanged=_names(data.get("unchanged")) - mutated - opaque,
             mutated=mutated,
             opaque=opaque,
@@ -126,6 +131,8 @@ class Evidence:
         ):  # fmt: skip
             if names := getattr(self, name):
                 wire[name] = sorted(names)
+        if self.rebound is not None:
+            wire["rebound"] = sorted(self.rebound)
         if self.aliases:
             wire["aliases"] = sorted(sorted(group) for group in self.aliases)
         if self.functions is not None:

@@ -14,6 +14,7 @@ from jupyter_mlops.model.events import CellEvent
 
 EVENT = CellEvent("s", 1, "x = 1", 0.0, 1.0, "ok")
 WHOLE = Evidence(
+    rebound=frozenset({"x"}),
     unchanged=frozenset({"a"}),
     mutated=frozenset({"b", "c"}),
     opaque=frozenset({"g"}),

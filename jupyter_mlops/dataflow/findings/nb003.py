@@ -85,7 +85,9 @@ def _why(
     if above is None or above.cell is None:
         return None
     if name in stale.get(above.cell.position, ()):
-        return place(above, f"made {name}"), f"{name} comes from {above.cell.label}, which is, too"
+        return place(
+            above, f"made {name}"
+        ), f"{name} comes from {above.cell.label}, which is out of date, too"
     if above.index <= run.index or name in above.code.imports:
         return None
     version, columns = run.reads[name], run.footprint(name)

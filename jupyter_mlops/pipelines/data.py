@@ -7,7 +7,10 @@ has the command that fetches it.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from typing import Any
 from ..errors import MlopsError, NotFoundError, UsageError
 from ..project import Project
 
-__all__ = ["data_parameters", "materialise"]
+__all__ = ["MODES", "data_parameters", "materialise"]
 
 MODES = ("auto", "source", "pinned")
 _PROOF = "proof.json"
@@ -27,12 +30,11 @@ def data_parameters(
     pipeline: Path,
     defaults: Mapping[str, Any],
     given: Mapping[str, Any],
-    place: Path,
     mode: str = "auto",
 ) -> dict[str, str]:
     """Return values for the parameters that point to data, where these are not their defaults.
 
-    ``pipeline`` is its folder; snapshots are put below ``place``.  ``mode`` is ``source`` (follow
+    ``pipeline`` is its folder; snapshots are put into ``.mlops/pinned``.  ``mode`` is ``source`` (follow
     the sources), ``pinned`` (read the snapshots), or ``auto``: a source that is there is followed,
     the snapshot stands for one that is not.
 
@@ -45,6 +47,8 @@ def data_parameters(
     folder = project.root / Path(str(proof.get("notebook") or "")).parent
     found: dict[str, str] = {}
     for source in proof.get("sources", ()):
+        if not isinstance(source, dict):
+            continue
         parameter, snapshot = source.get("parameter"), source.get("snapshot")
         if parameter is None or parameter in given or not isinstance(source.get("source"), str):
             continue
@@ -58,8 +62,25 @@ def data_parameters(
                 f"{source['source']}, which {name} reads, {why}: no snapshot keeps the file itself",
                 hint=f"Put it there, or give another with -p {parameter} PATH.",
             )
-        found[parameter] = str(materialise(project, name, snapshot, place / parameter))
+        found[parameter] = str(_pinned(project, name, snapshot))
     return found
+
+
+def _pinned(project: Project, name: str, snapshot: str) -> Path:
+    """The file of a snapshot, written once: what a version holds never changes."""
+    folder = project.state / "pinned" / snapshot
+    if not folder.is_dir():
+        making = folder.with_name(f".{snapshot}.{os.getpid()}")
+        try:
+            made = materialise(project, name, snapshot, making)
+            if made.is_file():
+                made.chmod(0o444)
+            with contextlib.suppress(OSError):  # somebody else was faster
+                making.rename(folder)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    inside = list(folder.iterdir())
+    return inside[0] if len(inside) == 1 and inside[0].is_file() else folder
 
 
 def materialise(project: Project, pipeline: str, snapshot: str, folder: Path) -> Path:

@@ -77,10 +77,18 @@ def lay_out(cells: Flowing, cuts: Sequence[Cut], names: Sequence[str]) -> Layout
     return Layout(tuple(drafts), tuple(library), moved)
 
 
-def step_names(cells: Flowing, cuts: Sequence[Cut], last: str) -> list[str]:
-    """Names of the steps: of their headings, else of what they do; the last is ``last``."""
+def step_names(
+    cells: Flowing, cuts: Sequence[Cut], last: str, headings: Mapping[int, str]
+) -> list[str]:
+    """Names of the steps: of their headings, else of what they do; the last is ``last``.
+
+    ``headings`` maps positions of cells to the heading that they are first under.
+    """
     starts = [0, *(cut.position for cut in cuts), len(cells.events)]
-    titles = [None, *(cut.title for cut in cuts)]
+    if not cuts:
+        return [last]
+    opening = next((headings[i] for i in range(starts[1]) if i in headings), None)
+    titles = [opening, *(cut.title for cut in cuts)]
     names: list[str] = []
     for number, title in enumerate(titles):
         span = range(starts[number], starts[number + 1])

@@ -139,18 +139,18 @@ def design(
     positions = {e.seq: i for i, e in enumerate(flowing.events)}
     refused: list[str] = []
     names: list[str] | None = None
+    ids = [event.cell_id for event in flowing.events]
+    titles = headings(tracked.document, {i for i in ids if i is not None})
+    above = {i: titles[c] for i, c in enumerate(ids) if c in titles and ids.index(c) == i}
     if edits.steps and steps != "one":
         cuts, names = _edited(material, edits, positions)
     else:
-        ids = [event.cell_id for event in flowing.events]
-        titles = headings(tracked.document, {i for i in ids if i is not None})
-        above = {i: titles[c] for i, c in enumerate(ids) if c in titles and ids.index(c) == i}
         cuts, refused = choose_cuts(flowing, above, steps)
     if names is None or without:
         cuts = [c for c in cuts if c.position not in without]
         last = "train" if material.model is not None else "main"
         names = (
-            step_names(flowing, cuts, last)
+            step_names(flowing, cuts, last, above)
             if not edits.steps or steps == "one"
             else [edits.steps[0].name, *(c.title or last for c in cuts)]
         )

@@ -113,6 +113,8 @@ def _refuse(problem: ValidationError, value: dict[str, Any], schema: dict[str, A
         "minLength": "must not be empty",
         "maxLength": f"must be at most {rule} characters long",
         "pattern": f"does not look like one: {given}",
+        "enum": f"must be one of {', '.join(map(str, rule)) if isinstance(rule, list) else rule}, "
+        f"not {given}",
         "minItems": "must not be empty",
         "maxItems": f"must have at most {rule} items",
         "required": f"lacks one of {', '.join(rule) if isinstance(rule, list) else rule}",

@@ -18,6 +18,7 @@ repeated: `df["price_k"] = df["price"] * 1000`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from .changes import self_update
@@ -27,6 +28,9 @@ from .history import History
 from .reporting import place, report
 
 ID, SEVERITY = "NB004", ERROR
+
+# That an estimator may draw is not enough to say that it did.
+_DRAWS = re.compile(r"\brandom\.|\.(?:rand|sample|shuffle|permutation|choice)\w*\(|\w+_split\(")
 
 
 def find(history: History) -> Iterator[Finding]:
@@ -73,7 +77,8 @@ def _repeated(run: Execution) -> Iterator[tuple[str, int, int]]:
                 done.add(name)
                 yield name, statement.node.lineno, statement.node.col_offset + 1
     for name in sorted(run.flow.may_mutate - run.flow.must_stores):
-        if name.startswith("$rng") and name in run.reads and not run.flow.unseeded:
+        drawn = name.startswith("$rng") and name in run.reads and not run.flow.unseeded
+        if drawn and _DRAWS.search(run.event.source):
             yield name, 1, 1
 
 

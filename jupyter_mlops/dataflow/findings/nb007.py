@@ -30,11 +30,24 @@ from .statements import Statement
 
 ID, SEVERITY = "NB007", WARNING
 
+# Their results depend on a random state only where one of these is given (scikit-learn 1.5-1.7).
+_QUIET = {
+    "SVC": ("probability",),
+    "NuSVC": ("probability",),
+    "PCA": ("svd_solver",),
+    "QuantileTransformer": ("subsample",),
+    "GaussianProcessRegressor": ("n_restarts_optimizer",),
+    "GaussianProcessClassifier": ("n_restarts_optimizer",),
+    "NMF": ("init",),
+}
+
 
 def find(history: History) -> Iterator[Finding]:
     """Yield a finding for each unseeded draw."""
     for _, run in history.settled():
         for what in run.flow.unseeded:
+            if _is_quiet(history, what) or _is_refuted(run, what):
+                continue
             calls = list(_calls(run, what))
             if calls and all(_only_shown(statement, call) for statement, call in calls):
                 continue  # a look at some rows
@@ -46,6 +59,29 @@ def find(history: History) -> Iterator[Finding]:
                 _fix(what),
                 at=at,
             )  # fmt: skip
+
+
+def _is_quiet(history: History, what: str) -> bool:
+    """Whether it is a fit of a class that draws only when it is told to, and it was not."""
+    name = what.partition(".")[0]
+    if name not in _QUIET:
+        return False
+    return not any(
+        isinstance(node, ast.Call)
+        and getattr(node.func, "attr", getattr(node.func, "id", None)) == name
+        and any(keyword.arg in (None, *_QUIET[name]) for keyword in node.keywords)
+        for run in history.executions
+        for statement in run.code.body
+        for node in ast.walk(statement.node)
+    )
+
+
+def _is_refuted(run: Execution, what: str) -> bool:
+    """Whether the session saw that NumPy's global state, which this draws from, did not move."""
+    states = (run.event.evidence or {}).get("rng")
+    if "random_state" not in what or not isinstance(states, (list, tuple)):
+        return False
+    return "$rng:numpy" not in states
 
 
 def _fix(what: str) -> str:

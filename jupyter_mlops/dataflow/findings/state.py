@@ -131,6 +131,10 @@ class State:
         direct = (c for s in run.code.body for c in s.changes)
         for change in (*direct, *self._called(run)):
             name = change.name
+            # Bound here as another name for what was before: ``b = a``, and then ``b`` is changed.
+            for new, old in run.code.aliases:
+                if new == name and name not in known and old in known and old not in unchanged:
+                    found.setdefault(old, replace(change, name=old, via=name, target=name))
             if name in known and name not in unchanged and name not in self.modules:
                 found[name] = _both(found[name], change) if name in found else change
         for change in list(found.values()):

@@ -79,6 +79,9 @@ class Values:
             return column_names(node, self.names)
         if isinstance(node, (ast.Await, ast.NamedExpr, ast.Starred)):
             return self.of(node.value)
+        if isinstance(node, (ast.JoinedStr, ast.FormattedValue, ast.Dict, ast.Set, ast.IfExp)):
+            for child in ast.iter_child_nodes(node):  # for what happens in it
+                self.of(child)
         return None
 
     # What statements do.
@@ -210,7 +213,7 @@ class Values:
         frame = self.of(node.value)
         if not isinstance(frame, Data) or node.attr in _NOT_COLUMNS:
             return None
-        if node.attr == "values":
+        if node.attr in ("values", "frame"):  # a data set of scikit-learn's has its `frame`
             return frame
         if frame.base is None or frame.only is not None:
             return None
@@ -265,7 +268,11 @@ class Values:
         if name in TRANSFORMERS | COMBINED | RESAMPLERS or self._is_class(function):
             return Estimator(name)
         if name.startswith(_READERS):
-            return self._table()
+            table = self._table()
+            if any(k.arg == "return_X_y" and literal(k.value) is True for k in node.keywords):
+                target = frozenset({"target"})
+                return table.without(target), table.taking(target)
+            return table
         flat = [v for value in given for v in (value if isinstance(value, tuple) else [value])]
         data = [value for value in flat if isinstance(value, Data)]
         if not data:
@@ -395,7 +402,10 @@ class Values:
             )
             found = replace(frame, step=self._count)
             if name == "assign":
-                found = found.plain()
+                added = [self.of(k.value) for k in node.keywords]
+                found = found.plain().knowing(
+                    *(x for value in added if isinstance(value, Data) for x in value.learned)
+                )
             if figures:
                 found = found.knowing(
                     self._learned("figures", "fillna() with a figure", node, frame)

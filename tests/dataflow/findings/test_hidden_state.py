@@ -95,6 +95,10 @@ PLANTED: dict[str, tuple[list[str], list[Run], list[tuple[str, int]]]] = {
     "through an alias": (
         [LOAD, "part = df", "part.drop(columns='x', inplace=True)"], [0, 1, 2], [("NB006", 2)],
     ),
+    "through an alias made here": (
+        ["r = {}", "best = r\nbest.pop('a', None)\nbest['k'] = best['k'] + 1"], [0, 1],
+        [("NB006", 1)],
+    ),
     "in a function": (
         [LOAD, "def clean(frame):\n    frame['p'] = 0\n    return frame", "out = clean(df)"],
         [0, 1, 2], [("NB006", 2)],

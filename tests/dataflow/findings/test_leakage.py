@@ -57,10 +57,18 @@ CLEAN = {
         "m.score(X_test, y_test)"],
     "a function that nobody knows": [LOAD, "X = prepare(X)", SPLIT, FIT],
     "filled with a number": [LOAD, "X = X.fillna(0)", SPLIT, FIT],
+    "a support vector machine": [
+        IMPORTS + "from sklearn.svm import SVC", LOAD, SPLIT, "m = SVC()\nm.fit(X_train, y_train)"],
+    "a data set as two": [
+        "from sklearn.datasets import load_iris\nX, y = load_iris(return_X_y=True, as_frame=True)",
+        SPLIT, FIT],
     "a look at some rows": ['df = pd.read_csv("a.csv")', "df.sample(5)"],
 }  # fmt: skip
 
 LEAKS = {
+    "a data set as two, fitted on both parts and asked in a text": (
+        ["from sklearn.datasets import load_iris\nX, y = load_iris(return_X_y=True)", SPLIT,
+         "m = Ridge()\nm.fit(X, y)", 'print(f"{m.score(X_test, y_test):.2f}")'], [("NB103", 3)]),
     "scaled before the split": (
         [LOAD, "X = StandardScaler().fit_transform(X)", SPLIT, FIT], [("NB101", 2)]),
     "fit, then transform": (
@@ -111,6 +119,9 @@ LEAKS = {
          "m = Ridge().fit(X_train, y_train)\nm.score(V, v)"], [("NB103", 4)]),
     "oversampled before the split": (
         [LOAD, "X, y = resample(X, y, random_state=0)", SPLIT], [("NB103", 2)]),
+    "a support vector machine that says how sure it is": (
+        [IMPORTS + "from sklearn.svm import SVC", LOAD, SPLIT, "m = SVC(probability=True)",
+         "m.fit(X_train, y_train)"], [("NB007", 5)]),
     "unseeded": (
         [LOAD, "a, b = train_test_split(X)", "m = RandomForestClassifier()\nm.fit(a, a)"],
         [("NB007", 2), ("NB007", 3)]),

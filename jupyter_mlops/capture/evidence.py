@@ -98,8 +98,7 @@ class EvidenceTaker:
         cwd = self._ambient.states.get("$cwd")
         taking.cwd = cwd if isinstance(cwd, str) else ""
         namespace = self._shell.user_ns
-        names = data_names(namespace, self._shell.user_ns_hidden)
-        taking.touched = mentioned(source, namespace, names)
+        taking.touched = mentioned(source, namespace, self._shell.user_ns_hidden)
         for group in self._components.joined(taking.touched):
             taking.touched |= group & namespace.keys()
         self._look_before(taking, namespace)
@@ -130,11 +129,12 @@ class EvidenceTaker:
             modules, _ = self._modules.take(Allowance(0.0005, 0.002, self._rate))
         namespace = dict(self._shell.user_ns)
         seen = _Seen()
-        self._look_after(taking, namespace, set(bound), seconds, seen)
+        other = taking.before.changed(namespace)
+        self._look_after(taking, namespace, {*bound, *other}, seconds, seen)
         hidden = self._shell.user_ns_hidden
         rebound = frozenset(
             n
-            for n in taking.before.changed(namespace)
+            for n in other
             if not is_shells(n) and (n not in hidden or hidden[n] is not namespace[n])
         )
         evidence = Evidence(
@@ -195,9 +195,8 @@ class EvidenceTaker:
     ) -> None:
         names = data_names(namespace, self._shell.user_ns_hidden)
         data = set(names)
-        had = taking.before.had
-        new = {n for n in names if not had(n, namespace[n])} | (bound & data)
-        for name in [n for n in self._known if n not in data]:
+        new = bound & data
+        for name in self._known.keys() - data:
             self._forget(name)
         most = min(_MOST, max(_LARGE, _PART * seconds)) - taking.cost
         allowance = Allowance(_SMALL_AFTER, max(_SMALL_AFTER, most), self._rate)

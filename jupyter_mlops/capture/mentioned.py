@@ -35,7 +35,7 @@ def data_names(namespace: Mapping[str, Any], hidden: Mapping[str, Any]) -> list[
         for name, value in namespace.items()
         if type(value) is not module
         and (name not in hidden or hidden[name] is not value)
-        and not is_shells(name)
+        and not (name[:1] in "_IO" and is_shells(name))
     ]
 
 
@@ -44,23 +44,26 @@ def is_shells(name: str) -> bool:
     return name[:1] in "_IO" and _SHELL.fullmatch(name) is not None
 
 
-def mentioned(source: str, namespace: dict[str, Any], names: Iterable[str]) -> set[str]:
-    """Those of ``names`` that a cell may touch by its text and by the notebook's functions.
+def mentioned(source: str, namespace: dict[str, Any], hidden: Mapping[str, Any]) -> set[str]:
+    """Of ``data_names`` those that a cell may touch by its text and by the notebook's functions.
 
     Attributes, comments and strings count as well: a name too much only costs a look.
     """
-    known = set(names)
     words = set(_WORD.findall(source))
     if words & _ANY or _MAGIC.search(source):
-        return known
-    found = words & known
+        return set(data_names(namespace, hidden))
+
+    def data(names: Iterable[str]) -> list[str]:
+        return data_names({n: namespace[n] for n in names if n in namespace}, hidden)
+
+    found = set(data(words))
     todo, seen = list(found), set[int]()
     while todo and len(seen) < _FUNCTIONS:
         for code in _codes(namespace[todo.pop()], namespace):
             if id(code) not in seen:
                 seen.add(id(code))
-                for name in _code_names(code, seen):
-                    if name in known and name not in found:
+                for name in data(_code_names(code, seen)):
+                    if name not in found:
                         found.add(name)
                         todo.append(name)
     return found

@@ -164,7 +164,8 @@ class Recorder:
         if cell.running is not None:
             open_log(cell.running.log)
         # Last: what is above takes time and imports.
-        cell.before = Namespace(self.shell.user_ns)
+        if cell.taking is None or cell.running is not None or cell.watch is not None:
+            cell.before = Namespace(self.shell.user_ns)
         return cell
 
     def _options(self, info: Any) -> tuple[TrackOptions | None, tuple[str, ...]]:
@@ -262,8 +263,8 @@ class Recorder:
                 from .evidence import EvidenceTaker
 
                 self._evidence = EvidenceTaker(self.shell, lambda: self.tracker.probes.file_watch)
-            before = Namespace(self.shell.user_ns)
-            cell.taking = self._evidence.begin(cell.seq, cell.raw, before)
+            cell.before = Namespace(self.shell.user_ns)
+            cell.taking = self._evidence.begin(cell.seq, cell.raw, cell.before)
         except Exception as error:
             self.takes_evidence = False
             self.warn.once("evidence", f"cells are followed by their text only: {describe(error)}")

@@ -157,7 +157,7 @@ class Results(Methods):
             return frozenset({Thing(kind, holds=inner, opaque=False)})
         if name == "iter":
             own = self.special(given, "__iter__")
-            return frozenset({Thing(Kind.ITERATOR, holds=set(given))}) | own
+            return frozenset({Thing(Kind.ITERATOR, holds=set(given | elements(given)))}) | own
         if name in ("min", "max"):
             return given | elements(given)
         if name == "str":

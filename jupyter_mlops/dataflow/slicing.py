@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ..model.events import CellEvent
 from .flow import CellFlow, analyse
 from .known_functions import PROLOGUE, TAME
-from .machine import Session
+from .machine import UNSEEN, Session
 from .paths import ANY, linked
 from .refine import refine_all
 
@@ -189,7 +189,9 @@ class _Walk:
             if name in cell.must_stores:
                 self._keep(index, Reason(reader, name, "binds"))
                 return
-            if name in cell.may_stores or (cell.binds_anything and not name.startswith("$")):
+            if name in cell.may_stores or (
+                cell.binds_anything and (name == UNSEEN or not name.startswith("$"))
+            ):
                 self._keep(index, Reason(reader, name, "may bind"))
             elif name in cell.may_mutate:
                 self._keep(index, Reason(reader, name, "may change"))

@@ -236,7 +236,11 @@ class Magics:
         ``%mlops --help`` lists the verbs.
         """
         words = _split(line) or ["--help"]
-        if words[0] in _SHOWN and not _AS_TEXT.intersection(words):
+        if words[0] == "check" and not (
+            _has_positional(words[1:], _CHECK_VALUES) or _AS_TEXT.intersection(words)
+        ):
+            self.check(line.strip().removeprefix("check"))
+        elif words[0] in _SHOWN and not _AS_TEXT.intersection(words):
             self._show(words)
         else:
             self._command(words)

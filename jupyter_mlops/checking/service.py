@@ -16,7 +16,7 @@ from ..journal import SessionFile, read_session
 from ..model.events import CellEvent
 from ..project import Project
 from .lines import CellLines, cell_lines
-from .sessions import find_session, kept_files
+from .sessions import executed_cells, find_session, kept_files
 
 __all__ = ["Checked", "check_cells", "check_executed", "check_notebook"]
 
@@ -173,7 +173,7 @@ def _apply(
         place = Path(os.path.normpath(cwd / path))
         return path in sources or (project is not None and project.relative(place) in sources)
 
-    events = session.cells if session is not None else ()
+    events = executed_cells(session, cells)
     findings = check(cells, events, saved=saved, kept=kept, rules=rules)
     return Checked(shown, findings, cells, session.session if session is not None else None)
 

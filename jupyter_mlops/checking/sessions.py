@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..dataflow.findings import NotebookCell
-from ..journal import SessionFile, list_sessions, read_session
+from ..journal import REDACTED, SessionFile, list_sessions, read_session
+from ..model.events import CellEvent
 from ..project import Project
 
-__all__ = ["find_session", "fits", "kept_files"]
+__all__ = ["executed_cells", "find_session", "fits", "kept_files"]
 
 _LOOKED_AT = 40  # sessions, newest first
 
@@ -53,6 +56,37 @@ def fits(session: SessionFile, cells: Sequence[NotebookCell]) -> bool:
     same = sum(pair in ran for pair in shown)
     other = sum(cell_id in known and (cell_id, count) not in ran for cell_id, count in shown)
     return same > other
+
+
+def executed_cells(
+    session: SessionFile | None, cells: Sequence[NotebookCell]
+) -> tuple[CellEvent, ...]:
+    """The executed cells; where a secret was taken out of a source that is else the notebook's,
+    with the notebook's.
+
+    Otherwise each cell with a secret in it would count as edited since it ran.
+    """
+    if session is None:
+        return ()
+    sources = {cell.id: cell.source for cell in cells if cell.id is not None}
+    return tuple(_whole(event, sources.get(event.cell_id)) for event in session.cells)
+
+
+def _whole(event: CellEvent, source: str | None) -> CellEvent:
+    if source is None or REDACTED.search(event.source) is None:
+        return event
+    pieces = [re.escape(event.source[a:b]) for a, b in _between(event.source)]
+    same = re.fullmatch(".*?".join(pieces), source, re.DOTALL) is not None
+    return replace(event, source=source) if same else event
+
+
+def _between(text: str) -> Iterator[tuple[int, int]]:
+    """What stands before, between and after the marks of secrets."""
+    start = 0
+    for mark in REDACTED.finditer(text):
+        yield start, mark.start()
+        start = mark.end()
+    yield start, len(text)
 
 
 def kept_files(session: SessionFile | None) -> frozenset[str]:

@@ -34,6 +34,8 @@ def test_what_this_kernel_has_executed_is_checked(shell: Shell) -> None:
     shell.run("n += 1")
     assert "NB004 error: " in table(shell)
     assert "Nothing found" in table(shell, "%check --ignore NB004")
+    assert "NB004 error: " in table(shell, "%mlops check")
+    assert "Nothing found" in table(shell, "%mlops check --select NB1")
     assert "Nothing found" in table(shell, "%check --select=NB1")
 
 

@@ -97,6 +97,21 @@ def test_the_session_that_the_notebook_shows_is_used(project: Project, notebook:
         check_notebook(project, notebook, session=True)
 
 
+def test_a_secret_that_was_taken_out_is_no_edit(project: Project, notebook: Path) -> None:
+    session = record(project, notebook)
+    journal = SessionJournal(project.journal, session)
+    source = 'token = "***[token:0123abcd]"  # of the store\nlimit = 5'
+    event = CellEvent(session, 5, source, 1.0, 2.0, "ok", cell_id="cell-1")
+    journal.append(event.to_dict())
+    journal.close()
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    for text, edited in (("s3cret", False), ('a" + "b', False), ('x"\nother = "', True)):
+        whole = f'token = "{text}"  # of the store\nlimit = {6 if edited else 5}'
+        content["cells"][2] |= {"source": whole, "execution_count": 5}
+        found = check_cells(project, notebook, cells_of(content))
+        assert (("NB003", 2) in [(f.rule, f.cell) for f in found.findings]) is edited
+
+
 def test_a_renamed_notebook_keeps_its_session(project: Project, notebook: Path) -> None:
     session = record(project, notebook)
     other = notebook.rename(notebook.with_name("sums.ipynb"))

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .execution import Execution
-from .finding import ERROR, Finding, Place
+from .finding import ERROR, WARNING, Finding, Place
 from .history import History
 from .reporting import place, report
 from .versions import key_of
@@ -58,9 +58,12 @@ def find(history: History) -> Iterator[Finding]:
             for made in run.writes
             if any(causes & s.loads for s in run.code.making(made)) or not run.code.making(made)
         )
+        severity = SEVERITY if history.seen else WARNING
         yield report(
-            history, run, ID, SEVERITY, name, f"{cell.label} is out of date: {text}",
-            f"It ran with an older {name}; its output, and what it left in memory, are of that.",
+            history, run, ID, severity, name, f"{cell.label} is out of date: {text}",
+            f"It ran with an older {name}; its output, and what it left in memory, are of that."
+            if history.seen
+            else f"Its output, and what it left in memory, may be of an older {name}.",
             f"Run {cell.label} again.",
             maker,
         )  # fmt: skip
@@ -99,6 +102,10 @@ def _why(
             return None
     elif history.seen:
         return None  # it had no such value then: it did not really read it
+    if not history.seen:
+        # What it made before is not known: it may have been the same.
+        text = f"{above.cell.label} ran after it and may have changed {name}"
+        return place(above, f"makes {name}"), text
     return place(above, f"changed {name}"), f"{above.cell.label} has changed {name} since"
 
 

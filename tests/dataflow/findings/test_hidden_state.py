@@ -182,7 +182,10 @@ def test_a_cell_that_ran_after_the_file_was_saved_is_not_deleted_or_edited() -> 
 def test_without_a_session_execution_counts_decide(
     sources: list[str], counts: list[int | None], expected: list[tuple[str, int]]
 ) -> None:
-    assert [(f.rule, f.cell) for f in check(book(*sources, counts=counts))] == expected
+    found_here = check(book(*sources, counts=counts))
+    assert [(f.rule, f.cell) for f in found_here] == expected
+    # What was made before is not known, so this may be no defect.
+    assert all(f.severity == "warning" for f in found_here if f.rule == "NB003")
 
 
 def test_a_comment_switches_rules_off() -> None:

@@ -56,6 +56,8 @@ def handler_of(kind: type) -> Handler:
         return found
     if inherits(kind, type):
         return _class
+    if inherits(kind, weakref.ref):
+        return _reference
     module = module_of(kind)
     if module.startswith(_OPAQUE):
         return _opaque
@@ -254,8 +256,14 @@ def _named(walk: Walk, value: Any) -> None:
         walk.text(value.__name__)
 
 
-def _reference(walk: Walk, value: Any) -> None:
-    walk.opaque = True  # Whether what it means still lives is not content.
+def _reference(walk: Walk, value: weakref.ref[Any]) -> None:
+    """A weak reference: what it means is not its own, but whether that still lives is its state."""
+    if not walk.first(value):
+        return
+    meant = weakref.ref.__call__(value)
+    walk.emit(b"-" if meant is None else b"&")
+    if meant is not None:
+        walk.reaches(meant)
 
 
 def _deque(walk: Walk, value: collections.deque[Any]) -> None:
@@ -396,7 +404,8 @@ _EXACT: dict[int, Handler] = {
     id(datetime.time): _time,
     id(datetime.timedelta): _time,
     id(datetime.timezone): _time,
-    id(weakref.ref): _reference,
+    id(weakref.ProxyType): _opaque,
+    id(weakref.CallableProxyType): _opaque,
 }
 _DESCRIPTORS = {
     id(kind)

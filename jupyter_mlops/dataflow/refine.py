@@ -78,6 +78,7 @@ def refine(flow: CellFlow, evidence: Evidence, source: str) -> CellFlow:
         may_mutate=may_mutate | {MODULE + name for name in evidence.modules},
         files_read=flow.files_read | _spelled(evidence.files_read, evidence.cwd),
         files_written=flow.files_written | _spelled(evidence.files_written, evidence.cwd),
+        files_replaced=flow.files_replaced | _replaced(flow, evidence),
         effects=flow.effects | evidence.ambient,
     )
 
@@ -115,6 +116,16 @@ def _with_modules(flow: CellFlow, stateful: frozenset[str]) -> CellFlow:
     """The state of the project's modules is read by whoever uses their package."""
     used = {MODULE + name for name in stateful if name.partition(".")[0] in flow.imports}
     return replace(flow, reads=flow.reads | used) if used else flow
+
+
+def _replaced(flow: CellFlow, evidence: Evidence) -> set[str]:
+    """Other spellings of the files whose earlier content is gone by what the text says."""
+    found = set[str]()
+    for path in evidence.files_written:
+        spellings = _spelled(frozenset({path}), evidence.cwd)
+        if spellings & flow.files_replaced:
+            found |= spellings
+    return found
 
 
 def _spelled(paths: frozenset[str], cwd: str) -> set[str]:

@@ -262,6 +262,19 @@ def test_hidden_links_are_followed() -> None:
     connection.close()
 
 
+def test_a_weak_reference_says_whether_what_it_means_lives() -> None:
+    class Thing:
+        pass
+
+    thing = Thing()
+    weak = weakref.WeakValueDictionary(k=thing)
+    before = take(weak)
+    assert before.digits is not None
+    assert before.reach & take(thing).reach
+    del thing
+    assert take(weak).digits != before.digits
+
+
 def test_views_share_what_they_show() -> None:
     array = np.arange(10)
     frame = pd.DataFrame({"a": array}, copy=False)

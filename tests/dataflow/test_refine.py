@@ -97,6 +97,8 @@ def test_files_are_named_as_a_cell_may_name_them() -> None:
         event(3, "c = pd.read_csv('data/x.csv')"),
     ]
     assert cut(cells, "c") == (0, 1, 2)
+    again = event(4, "df.to_csv('data/x.csv')", files_written=["/home/u/data/x.csv"], cwd="/home/u")
+    assert "/home/u/data/x.csv" in flows([again])[0].files_replaced
     above = refine(
         CellFlow(), Evidence(files_read=names("/home/data/x.csv"), cwd="/home/u/work"), ""
     )

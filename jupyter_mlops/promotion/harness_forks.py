@@ -105,6 +105,15 @@ class ForkRunner:
         self._home.cleanup()
 
 
+def _shell() -> Any:
+    """The one shell of this process; in a fork, the parent's: nothing has run in it yet."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    # A history database for every session would cost more than the cells.
+    return InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+
+
 def _serve() -> None:
     for name in _WARM:
         with contextlib.suppress(ImportError):
@@ -115,6 +124,7 @@ def _serve() -> None:
         request |= {"folder": folder, "stop": True, "timeout": 60.0, "modules": True}
         for name in _in_child(request, source).get("modules", ()):
             __import__(name)  # What capturing loads on use.
+    _shell()
     for line in sys.stdin:
         sys.stdout.write(json.dumps(_in_child(json.loads(line), source)) + "\n")
         sys.stdout.flush()
@@ -161,17 +171,12 @@ def _in_child(request: dict[str, Any], source: str) -> dict[str, Any]:
 
 
 def _session(request: dict[str, Any], source: str, write: int) -> None:
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     os.chdir(request["folder"])
     sys.path.insert(0, "")
-    InteractiveShell.clear_instance()
-    # A history database for every session would cost more than the cells.
-    shell: Any = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    shell = _shell()
     failed: dict[int, str] = {}
     answer: dict[str, Any] | None = None
     for position, cell in enumerate(request["cells"]):

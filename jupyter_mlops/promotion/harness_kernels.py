@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import json
 import os
 import queue
 import subprocess
@@ -10,11 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.connect import write_connection_file
+from jupyter_core.utils import ensure_event_loop
 
 from ..errors import RunError
 from .harness_runs import (
@@ -45,6 +49,17 @@ class KernelRunner:
         self, cells: Sequence[str], target: str, *, capture: bool = False, stop: bool = True
     ) -> Executed:
         """See ``harness_runs.Runner``.  Raises ``RunError`` when no kernel starts."""
+
+        def session() -> Executed:
+            try:
+                return self._session(cells, target, capture, stop)
+            finally:
+                ensure_event_loop().close()  # The client made one for this thread.
+
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(session).result()
+
+    def _session(self, cells: Sequence[str], target: str, capture: bool, stop: bool) -> Executed:
         with tempfile.TemporaryDirectory(prefix="mr", ignore_cleanup_errors=True) as place:
             home, folder = Path(place, "h"), Path(place, "work")
             home.mkdir()
@@ -134,11 +149,8 @@ class _Kernel:
         answer = content.get("user_expressions", {}).get("value", {})
         if answer.get("status") != "ok":
             problem = f"{answer.get('ename')}: {answer.get('evalue')}"
-            return '{"error": ' + _json(f"the value cannot be described: {problem}") + "}"
-        text = answer["data"]["text/plain"]
-        import ast
-
-        return str(ast.literal_eval(text))
+            return json.dumps({"error": f"the value cannot be described: {problem}"})
+        return str(ast.literal_eval(answer["data"]["text/plain"]))
 
     def _request(self, code: str, timeout: float, **options: Any) -> dict[str, Any]:
         wanted = self.client.execute(
@@ -157,9 +169,3 @@ class _Kernel:
                 continue
             if reply["parent_header"].get("msg_id") == wanted:
                 return dict(reply["content"])
-
-
-def _json(text: str) -> str:
-    import json
-
-    return json.dumps(text)

@@ -174,7 +174,7 @@ def _locale() -> object:
 
 
 def _random() -> object:
-    return hash(random.Random.getstate(random._inst))  # type: ignore[attr-defined]
+    return hash(random.Random.getstate(random._inst))
 
 
 def _numpy_random() -> object:

@@ -28,7 +28,7 @@ __all__ = ["EvidenceTaker", "Taking"]
 
 # CPU seconds.  Small: for a cell that touches up to a megabyte (2 ms with all that else is done).
 _SMALL_BEFORE, _SMALL_AFTER, _REST = 0.0005, 0.0009, 0.0003
-_LARGE_BEFORE, _LARGE, _PART, _MOST = 0.004, 0.008, 0.018, 0.045
+_LARGE_BEFORE, _LARGE, _PART, _MOST = 0.003, 0.007, 0.016, 0.045
 _VERIFIED = 0.0002  # What costs more is taken to be as it was after the last cell that touched it.
 _GUESS = 0.0001  # Of a value that was not looked at yet.
 _NAMES = 200  # Names beside those that a cell touches.

@@ -10,10 +10,12 @@ from __future__ import annotations
 import collections
 import datetime
 import functools
+import gc
 import io
 import pathlib
 import random
 import re
+import threading
 import types
 import uuid
 import weakref
@@ -242,8 +244,6 @@ def _wrapper(walk: Walk, value: Any) -> None:
 
 
 def _proxy(walk: Walk, value: types.MappingProxyType[Any, Any]) -> None:
-    import gc
-
     walk.emit(b"x")
     walk.push(*gc.get_referents(value))
 
@@ -281,8 +281,6 @@ def _array(walk: Walk, value: array[Any]) -> None:
 
 
 def _view(walk: Walk, value: memoryview) -> None:
-    import gc
-
     walk.emit(b"V")
     if value.contiguous and value.format in ("B", "b", "c"):
         walk.push(*(r for r in gc.get_referents(value) if type(r) in (bytes, bytearray)))
@@ -329,7 +327,7 @@ def _reduced(walk: Walk, value: Any) -> None:
     if not walk.first(value):
         return
     try:
-        reduced = type(value).__reduce_ex__(value, 4)
+        reduced = value.__reduce_ex__(4)
     except Exception:
         walk.opaque = walk.linked = True
         return
@@ -416,9 +414,9 @@ _DESCRIPTORS = {
 for _kind in (pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath,
               pathlib.PureWindowsPath):  # fmt: skip
     _EXACT[id(_kind)] = _by_text
-for _kind in (object, types.MethodDescriptorType, types.WrapperDescriptorType,
-              types.MethodWrapperType, types.ClassMethodDescriptorType,
-              types.GetSetDescriptorType, types.MemberDescriptorType, types.GenericAlias,
-              types.UnionType, type(__import__("threading").Lock()),
-              type(__import__("threading").RLock())):  # fmt: skip
-    _EXACT[id(_kind)] = _named
+_STATELESS: tuple[Any, ...] = (
+    object, types.MethodDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType,
+    types.ClassMethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
+    types.GenericAlias, types.UnionType, type(threading.Lock()), type(threading.RLock()),
+)  # fmt: skip
+_EXACT |= {id(kind): _named for kind in _STATELESS}

@@ -245,6 +245,7 @@ class Walk:
     def items(self, values: list[Any], tag: bytes) -> None:
         """Many values in order: plain ones in bulk."""
         self._parts.append(b"%b%d|" % (tag, len(values)))
+        self.prints.allowance.check(0)
         if len(values) < 8 or not self._bulk(values):
             self.stack.extend(values)
 
@@ -392,7 +393,7 @@ def _bytearray(walk: Walk, value: bytearray) -> None:
 
 def _list(walk: Walk, value: list[Any]) -> None:
     if walk.first(value):
-        walk.items(value[:], b"l")
+        walk.items(value, b"l")
 
 
 def _tuple(walk: Walk, value: tuple[Any, ...]) -> None:
@@ -402,9 +403,9 @@ def _tuple(walk: Walk, value: tuple[Any, ...]) -> None:
 
 def _dict(walk: Walk, value: dict[Any, Any]) -> None:
     if walk.first(value):
-        pairs = dict.copy(value)
-        walk.items(list(pairs.values()), b"v")
-        walk.items(list(pairs), b"k")
+        walk.prints.allowance.check(16 * len(value), _ENCODED)
+        walk.items(list(value.values()), b"v")
+        walk.items(list(value), b"k")
 
 
 def _set(walk: Walk, value: set[Any]) -> None:

@@ -96,7 +96,8 @@ def _codes(value: Any, namespace: dict[str, Any]) -> list[types.CodeType]:
 
 
 def _code_names(code: types.CodeType, seen: set[int]) -> list[str]:
-    found, todo = [], [code]
+    found: list[str] = []
+    todo = [code]
     while todo:
         one = todo.pop()
         seen.add(id(one))

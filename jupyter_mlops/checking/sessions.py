@@ -61,15 +61,14 @@ def fits(session: SessionFile, cells: Sequence[NotebookCell]) -> bool:
 def executed_cells(
     session: SessionFile | None, cells: Sequence[NotebookCell]
 ) -> tuple[CellEvent, ...]:
-    """The executed cells; where a secret was taken out of a source that is else the notebook's,
-    with the notebook's.
+    """The cells that a session executed, with the notebook's source where only a secret differs.
 
-    Otherwise each cell with a secret in it would count as edited since it ran.
+    Otherwise each cell that a secret was taken out of would count as edited since it ran.
     """
     if session is None:
         return ()
     sources = {cell.id: cell.source for cell in cells if cell.id is not None}
-    return tuple(_whole(event, sources.get(event.cell_id)) for event in session.cells)
+    return tuple(_whole(event, sources.get(event.cell_id or "")) for event in session.cells)
 
 
 def _whole(event: CellEvent, source: str | None) -> CellEvent:

@@ -34,9 +34,9 @@ def data_parameters(
 ) -> dict[str, str]:
     """Return values for the parameters that point to data, where these are not their defaults.
 
-    ``pipeline`` is its folder; snapshots are put into ``.mlops/pinned``.  ``mode`` is ``source`` (follow
-    the sources), ``pinned`` (read the snapshots), or ``auto``: a source that is there is followed,
-    the snapshot stands for one that is not.
+    ``pipeline`` is its folder; snapshots are put into ``.mlops/pinned``.  ``mode`` is ``source``
+    (follow the sources), ``pinned`` (read the snapshots), or ``auto``: a source that is there is
+    followed, the snapshot stands for one that is not.
 
     Raises ``UsageError`` for data that cannot be pinned or is not there, and ``NotFoundError`` with
     the command to run where a snapshot is not on this machine.

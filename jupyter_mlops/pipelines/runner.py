@@ -58,8 +58,9 @@ def run_pipeline(
     ``target`` is a pipeline's name, its folder, its ``pipeline.yaml`` or a notebook; ``timeout`` is
     in seconds for the whole run; ``trigger`` says what fired it (``{"schedule": id}``) and becomes
     tags.  ``data`` is what a promoted pipeline reads: ``source``, ``pinned`` (the snapshots of its
-    proof) or ``auto``, the sources that are here.  ``progress`` gets each cell and ``on_step`` each step, in this thread.  The notebooks are
-    not changed; their executed copies are in ``.mlops/runs/<run id>/``.
+    proof) or ``auto``, the sources that are here.  ``progress`` gets each cell and ``on_step`` each
+    step, in this thread.  The notebooks are not changed; their executed copies are in
+    ``.mlops/runs/<run id>/``.
 
     A failing notebook and an interrupt are outcomes, not exceptions, and so is a tracking server
     that does not answer: the run is kept and a warning says so.  Raises ``UsageError`` and its kind

@@ -152,9 +152,9 @@ def cut_at(cells: Flowing, position: int) -> Cut:
         writer = cells.writer(name, position)
         if writer is None:
             continue  # A builtin, or what nobody bound: the replay will tell.
-        opaque = cells.kinds[position - 1].get(name, frozenset()) & _OPAQUE.keys()
-        if opaque:
-            what = _OPAQUE[next(iter(opaque))]
+        kinds = cells.kinds[position - 1].get(name, frozenset())
+        if kinds and kinds <= _OPAQUE.keys():  # what may be one of them, the replay will tell
+            what = _OPAQUE[next(iter(kinds))]
             return Cut(position, refused=f"{name} is {what}, which no file can hold")
         values.append(name)
     problem = _settings_problem(cells, position) or _sharing_problem(cells, position, values)

@@ -223,8 +223,8 @@ def _take(cells: Flowing, drafts: Sequence[Draft], number: int, library: set[str
         if name in seen or name in cells.fixed:
             continue
         seen.add(name)
-        writer = cells.writer(name, position)
-        if writer is None or writer in draft.cells or writer in draft.repeated:
+        writer = _source(cells, draft, name, position)
+        if writer is None:
             continue
         if name.startswith("$"):
             draft.repeated = sorted([*draft.repeated, writer])
@@ -232,10 +232,7 @@ def _take(cells: Flowing, drafts: Sequence[Draft], number: int, library: set[str
             continue
         definition = cells.definition(name, position)
         if definition is None:
-            source = _step_at(drafts, writer)
-            draft.inputs[name] = source
-            if name not in drafts[source].outputs:
-                drafts[source].outputs.append(name)
+            _pass(cells, drafts, draft, name, writer)
         elif name in library and definition.kind in (FUNCTION, CLASS):
             draft.shared.append(name)
         else:
@@ -250,6 +247,34 @@ def _take(cells: Flowing, drafts: Sequence[Draft], number: int, library: set[str
         if d.kind in (FUNCTION, CLASS) and d.name in library
     }
     draft.shared = sorted({*draft.shared, *own})
+
+
+def _source(cells: Flowing, draft: Draft, name: str, position: int) -> int | None:
+    """The last cell of another step that a value before ``position`` is from, if it is from one."""
+    for index in range(position - 1, -1, -1):
+        flow = cells.flows[index]
+        if index in draft.cells or index in draft.repeated:
+            if name in flow.must_stores:
+                return None
+        elif name in flow.must_stores | flow.may_stores | flow.may_mutate:
+            return index
+    return None
+
+
+def _pass(cells: Flowing, drafts: Sequence[Draft], to: Draft, name: str, writer: int) -> None:
+    """Let a value pass from the step of ``writer``, and to that one where it only may bind it."""
+    number = _step_at(drafts, writer)
+    source = drafts[number]
+    to.inputs[name] = number
+    if name in source.outputs:
+        return
+    source.outputs.append(name)
+    if name in source.inputs or any(name in cells.flows[i].must_stores for i in source.cells):
+        return
+    earlier = _source(cells, source, name, min(source.cells))
+    if earlier is not None:
+        _pass(cells, drafts, source, name, earlier)
+        source.needs = sorted({*source.needs, source.inputs[name]})
 
 
 def _files(cells: Flowing, drafts: Sequence[Draft], number: int) -> None:

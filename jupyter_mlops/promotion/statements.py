@@ -82,7 +82,7 @@ def _of(cell: int, source: str) -> list[Definition]:
             lines_of = (span.start, node.end_lineno or node.lineno)
             found.append(Definition(node.name, kind, text, cell, needs, writes, *lines_of))
         elif name := _constant(node):
-            found.append(Definition(name, CONSTANT, text, cell))
+            found.append(Definition(name, CONSTANT, text, cell, first=span.start, last=span.stop))
     # What the cell binds a second time, or changes, is not what its statement says.
     return [d for d in found if touched[d.name] == 1]
 
@@ -122,7 +122,7 @@ def _imports(cell: int, node: ast.Import | ast.ImportFrom) -> list[Definition]:
             if isinstance(node, ast.Import)
             else f"from {'.' * node.level}{node.module or ''} import {words}"
         )
-        found.append(Definition(bound, IMPORT, text, cell))
+        found.append(Definition(bound, IMPORT, text, cell, first=node.lineno - 1))
     return found
 
 

@@ -124,11 +124,20 @@ def has_secret(tracked: Tracked, kept: Sequence[int]) -> bool:
 def require_sources(tracked: Tracked, kept: Sequence[int]) -> None:
     """Make sure that the cells at the positions ``kept`` are recorded as they were executed.
 
-    Raises ``NotebookError`` that names the first one that a secret was taken out of: neither would
-    the rest of it give the same result, nor should a secret get into a pipeline.
+    Raises ``NotebookError`` that names the first one that the person keeps private, or that a
+    secret was taken out of: neither would the rest of it give the same result, nor should a secret
+    get into a pipeline.
     """
     for position in kept:
         event = tracked.events[position]
+        if event.private:
+            raise NotebookError(
+                f"cell [{event.seq}] of {tracked.notebook} is private, so its source was not "
+                "recorded and it cannot be replayed",
+                hint="Take the tag 'private' from it and run the notebook again.",
+                path=str(tracked.notebook),
+                cell=event.seq,
+            )
         found = REDACTED.search(event.source)
         if found is None:
             continue

@@ -86,7 +86,7 @@ def test_what_changes_and_what_is_kept(project: Project) -> None:
     # The same place on both sides: a conflict, and nothing is written.
     here = contents(third.folder)
     both = replaced(CELLS, "c", "count = 6\nvalues = [float(v + 1) for v in range(count)]")
-    with pytest.raises(ConflictError, match="make.ipynb: cell c") as caught:
+    with pytest.raises(ConflictError, match=r"make\.ipynb: cell c") as caught:
         again(project, both)
     (conflict,) = caught.value.fields["conflicts"]
     assert "# by hand" in conflict["theirs"]

@@ -83,7 +83,7 @@ def test_where_a_metric_comes_from(metric: str, source: str, expression: str) ->
     options = {"metrics": [["auc", "roc(y)"]]} if source == "pass" else None
     found = metric_expressions({name: 1.0}, source, set(code.kinds), options, True)
     assert found.expressions == {name: expression}
-    assert ("mlops_last = m.score(X)\nmlops_last" == found.source) == (metric == "m.score")
+    assert (found.source == "mlops_last = m.score(X)\nmlops_last") == (metric == "m.score")
 
 
 def test_a_metric_that_cannot_be_computed_again() -> None:

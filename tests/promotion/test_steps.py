@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 from jupyter_mlops.config import Config
-from jupyter_mlops.pipelines import load_pipeline
+from jupyter_mlops.pipelines import load_pipeline, run_pipeline
 from jupyter_mlops.project import Project
 from jupyter_mlops.promotion import Promotion, plan, promote
 
@@ -95,6 +95,9 @@ def test_a_notebook_becomes_steps_that_run_without_us(project: Project, churn: P
         if c.cell_type == "markdown"
     ]
     assert markdown == ["# Churn", "## Load\nfrom the export"]
+
+    outcome = run_pipeline(project, Config(), promotion.name)
+    assert outcome.metrics == promotion.metrics
 
     # Plain papermill, in an environment where importing us fails, from another folder.
     out = project.root / "out"

@@ -213,8 +213,10 @@ def _score(cells: Flowing, cut: Cut, title: str | None, total: float) -> tuple[i
     if seconds >= _LONG and seconds > 0.3 * total:
         score += 1
         reasons.append(f"the cell after it took {seconds:.0f} s")
-    passing = f"{', '.join(cut.values)} alone" if cut.values else "no value"
-    reasons.append(f"{passing} passes")
+    words = ", ".join(cut.values)
+    reasons.append(
+        f"{words} pass" if passed > 1 else f"{f'{words} alone' if words else 'no value'} passes"
+    )
     return score, "; ".join(reasons)
 
 

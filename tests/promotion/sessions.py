@@ -58,6 +58,7 @@ def record(
     metrics: Mapping[str, float],
     inputs: Sequence[InputRecord] = (),
     tracked: bool = True,
+    evidence: Mapping[int, dict[str, Any]] | None = None,
 ) -> RunRecord:
     """Write the journal of a session whose last executed cell was tracked."""
     session = new_id()
@@ -71,7 +72,10 @@ def record(
     )  # fmt: skip
     journal.append(header.to_dict())
     for seq, (cell_id, source) in enumerate(executed, 1):
-        event = CellEvent(session, seq, source, float(seq), seq + 0.5, "ok", cell_id=cell_id)
+        event = CellEvent(
+            session, seq, source, float(seq), seq + 0.5, "ok", cell_id=cell_id,
+            evidence=(evidence or {}).get(seq),
+        )  # fmt: skip
         journal.append(event.to_dict())
     run = RunRecord(
         run_id=new_id(), session=session, name="n", status="FINISHED", started=1.0, ended=2.0,

@@ -189,8 +189,10 @@ def test_a_replay_that_fails_names_the_cell(project: Project) -> None:
     cells = [("b", "%%track\nvalue = from_the_console + 1")]
     notebook = write(project.root / "hidden.ipynb", cells)
     record(project, notebook, cells, metrics={"value": 2.0})
-    with pytest.raises(ReplayDiffersError, match="NameError: name 'from_the_console'"):
+    with pytest.raises(ReplayDiffersError, match="NameError: name 'from_the_console'") as caught:
         promote(project, Config(), notebook)
+    assert "No recorded cell binds from_the_console" in (caught.value.hint or "")
+    assert caught.value.fields["step"] == "main"
     assert pipelines(project) == []
 
 

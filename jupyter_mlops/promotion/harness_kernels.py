@@ -111,17 +111,17 @@ class _Kernel:
         self.client.load_connection_file(file)
 
     def __enter__(self) -> _Kernel:
-        self.client.start_channels()
-        try:
-            self.client.wait_for_ready(timeout=_START)
-        except (RuntimeError, OSError) as error:
+        # No heartbeat: on a busy machine it calls a slow kernel dead; the process is looked at.
+        self.client.start_channels(hb=False, stdin=False)
+        reply = self._answer(self.client.kernel_info(), _START)
+        if reply["status"] != "ok":
             self.log.seek(0)
             said = self.log.read()[-500:].decode(errors="replace")
             self.__exit__()
             raise RunError(
-                f"no kernel of {sys.executable} starts: {error}",
+                f"no kernel of {sys.executable} starts: {reply['ename']}",
                 hint="Install ipykernel there, or see what it said: " + (said or "nothing"),
-            ) from error
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -156,6 +156,10 @@ class _Kernel:
         wanted = self.client.execute(
             code, store_history=not options.get("silent"), stop_on_error=False, **options
         )
+        return self._answer(wanted, timeout)
+
+    def _answer(self, wanted: str, timeout: float) -> dict[str, Any]:
+        """Wait for the reply to a request.  Raises ``TimeoutError``."""
         end = time.monotonic() + timeout
         while True:
             left = end - time.monotonic()

@@ -80,7 +80,7 @@ def lay_out(cells: Flowing, cuts: Sequence[Cut], names: Sequence[str]) -> Layout
 def step_names(
     cells: Flowing, cuts: Sequence[Cut], last: str, headings: Mapping[int, str]
 ) -> list[str]:
-    """Names of the steps: of their headings, else of what they do; the last is ``last``.
+    """Names of the steps: of their headings, else of what they do; then the last is ``last``.
 
     ``headings`` maps positions of cells to the heading that they are first under.
     """
@@ -93,6 +93,8 @@ def step_names(
     for number, title in enumerate(titles):
         span = range(starts[number], starts[number + 1])
         name = _slug(title) if title else ""
+        if number == len(titles) - 1 and sum(i in headings for i in span) > 1:
+            name = ""  # It is more than what its first heading says.
         if not name and number == len(titles) - 1:
             name = last
         elif not name:
@@ -244,7 +246,9 @@ def _take(cells: Flowing, drafts: Sequence[Draft], number: int, library: set[str
         d.name
         for position in draft.cells
         for d in cells.defined.get(position, ())
-        if d.kind in (FUNCTION, CLASS) and d.name in library
+        if d.kind in (FUNCTION, CLASS)
+        and d.name in library
+        and any(d.name in cells.flows[i].reads for i in draft.cells if i != position)
     }
     draft.shared = sorted({*draft.shared, *own})
 

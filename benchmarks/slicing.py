@@ -112,15 +112,14 @@ def ipyflow_slice(case: Case, seconds: float = 60.0) -> list[int]:
 def _under_ipyflow(case: Case) -> list[int]:
     import tempfile
 
-    from IPython.core.interactiveshell import InteractiveShell
+    from ipyflow.shell.interactiveshell import IPyflowInteractiveShell
 
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     os.chdir(tempfile.mkdtemp())
     sys.path.insert(0, "")
-    shell: Any = InteractiveShell.instance()
-    shell.run_cell("%load_ext ipyflow", store_history=True)
+    shell: Any = IPyflowInteractiveShell.instance()
     counts = {}
     for number, cell in enumerate(case.cells[: case.target_index + 1]):
         counts[shell.execution_count] = number

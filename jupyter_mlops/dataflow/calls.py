@@ -81,7 +81,7 @@ class Calls(Results):
         if dotted in known.WATCHES_END and arguments.positional:
             self.session.finalizers.append((arguments.positional[0], arguments.all))
             if dotted == "weakref.finalize":
-                self.mutate(arguments.positional[0])
+                self.mutate_hidden(arguments.positional[0])
         elif dotted not in known.INSPECTS and dotted not in known.LAZY_FUNCTIONS:
             self._use_up(arguments)
         if stateful and pseudo is not None:

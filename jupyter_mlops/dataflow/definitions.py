@@ -82,6 +82,9 @@ class Definitions(Evaluator):
                 isinstance(function, ast.Attribute)
                 and function.attr in ("setter", "getter", "deleter", "register")
             )
+            if dotted in ("functools.lru_cache", "functools.cache"):
+                for thing in value:
+                    thing.cached = True
             if not keeps:
                 value = self.call_value(decorator, Arguments(positional=[value])) | value
         return value

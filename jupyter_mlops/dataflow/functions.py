@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from .arguments import Arguments
 from .heap import EMPTY, Frame, FunctionNode, Kind, Thing, Value, elements
 from .known_functions import TAME
-from .machine import GENERATOR_STATES, Machine, State
+from .machine import BUILTINS, GENERATOR_STATES, Machine, State
 from .paths import ANY
 from .scopes import bound_names, late_loads, parameters
 
@@ -78,6 +78,8 @@ class Functions(Machine):
         if node is None or thing in self.running or len(self.running) >= _DEPTH:
             return self.unknown_call(frozenset({thing}), arguments, follow=False)
         self.step()
+        if thing.cached and thing.late - BUILTINS:  # The first answer stays.
+            self.mutate_hidden([thing])
         body: list[ast.stmt] = (
             [ast.Return(node.body)] if isinstance(node, ast.Lambda) else node.body
         )

@@ -100,6 +100,7 @@ class Thing:
     bases: tuple[Thing, ...] = ()
     bundle: bool = False  # a fresh tuple of a library: its parts are objects of their own
     view: bool = False  # a column or slice of the table that it holds
+    cached: bool = False  # a function that remembers what it returned
     meta: Value = frozenset()  # a class's class
     # What going on with an iterator or coroutine runs, given the machine that works on the cell.
     resume: Callable[[Any], Value] | None = None

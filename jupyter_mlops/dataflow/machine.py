@@ -73,6 +73,7 @@ class Facts:
     stored: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     mutated: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)  # of these, changed where nobody can look
     files_read: set[str] = field(default_factory=set)
     files_written: set[str] = field(default_factory=set)
     files_replaced: set[str] = field(default_factory=set)
@@ -225,6 +226,13 @@ class Machine(ABC):
             self.defined.discard(name)
 
     # Objects.
+
+    def mutate_hidden(self, things: Iterable[Thing]) -> None:
+        """Record a change of what no look at the objects shows: caches, finalizers."""
+        before, self.facts.mutated = self.facts.mutated, set()
+        self.mutate(things)
+        self.facts.hidden |= self.facts.mutated
+        self.facts.mutated |= before
 
     def mutate(self, things: Iterable[Thing], *, deep: bool = False, columns: bool = False) -> None:
         """Record that objects may change, for every name that leads to one of them.

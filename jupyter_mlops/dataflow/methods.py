@@ -167,6 +167,8 @@ class Methods(Implicit):
     ) -> Value:
         one = frozenset({thing})
         given = arguments.all
+        if thing.cached:  # ``cache_clear``
+            self.mutate_hidden(one)
         self.implicit(given | one if thing.kind is Kind.CONTAINER else given)
         if name in _NAMING:
             self.read_named(name, arguments)

@@ -66,7 +66,9 @@ def refine(flow: CellFlow, evidence: Evidence, source: str) -> CellFlow:
         must |= evidence.rebound
         may = (may - evidence.unchanged) - must
         binds_anything = False
-    may_mutate = (flow.may_mutate - evidence.unchanged - quiet) | changed | evidence.rng
+    may_mutate = (
+        (flow.may_mutate - (evidence.unchanged - flow.hidden) - quiet) | changed | evidence.rng
+    )
     # A random state is drawn from as it was: what set it before is needed, unless this cell set it.
     drawn = evidence.rng - flow.must_stores
     return replace(

@@ -1,4 +1,4 @@
-"""Slices of notebook sessions, ours and others': ``python benchmarks/slicing.py [TABLE.json ...]``.
+"""Slices of sessions, ours and others': ``python benchmarks/slicing.py [--ours] [TABLE ...]``.
 
 Every session is executed once under capture; each slicer says which cells the target needs; every
 slice is replayed in a fresh process.  Sound: the replay gives the same value.  Precision and recall
@@ -7,7 +7,8 @@ count cells over all sessions, against the cells that the tables found needed by
 Beside this package, with and without run-time evidence, stand what is importable of: ipyflow
 (traces the session as it runs), marimo's visitor (the names that a cell defines and refers to), and
 undefined names by pyflakes (as Kale takes them).  For the last two a cell needs the latest earlier
-cell that defines a name.  Without tables: the 49 first cases and all of our own.
+cell that defines a name.  Without tables: the 49 first cases and all of our own.  ``--ours``
+leaves the others out.
 """
 
 from __future__ import annotations
@@ -184,8 +185,11 @@ def measure(table: Path, runner: ForkRunner, tools: dict[str, Any]) -> None:
 
 def main() -> None:
     """Measure the tables named, or all."""
-    tables = [Path(name) for name in sys.argv[1:]] or [CASES / f"{name}.json" for name in TABLES]
+    named = [Path(name) for name in sys.argv[1:] if name != "--ours"]
+    tables = named or [CASES / f"{name}.json" for name in TABLES]
     tools = slicers()
+    if "--ours" in sys.argv:
+        tools = {name: slicer for name, slicer in tools.items() if name.startswith("ours")}
     print(f"Python {platform.python_version()}")
     print("| sessions | slicer | sound | precision | recall |\n|---|---|---|---|---|")
     runner = ForkRunner(timeout=30.0)

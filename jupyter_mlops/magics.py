@@ -23,15 +23,17 @@ from .snapshot_magics import complete as complete_snapshot
 __all__ = ["NAMES", "VERBS", "Magics", "load", "unload"]
 
 NAMES = (
-    "%%track", "%track", "%snapshot", "%restore", "%diff", "%runs", "%promote", "%mlops",
+    "%%track", "%track", "%snapshot", "%restore", "%diff", "%runs", "%promote", "%check", "%mlops",
 )  # fmt: skip
 _loaded: WeakKeyDictionary[Any, Magics] = WeakKeyDictionary()
 _TRACK_WORDS = ("on", "off", "last")
-_PROMOTE_VALUES = ("--name", "--run")
+_PROMOTE_VALUES = ("--name", "--steps", "--from", "--run", "--data", "--edits")
+_CHECK_VALUES = ("--select", "--ignore", "--format")
 # The command line's verbs, for completion: a test holds them equal.
 VERBS = (
-    "promote", "run", "runs", "compare", "why", "snapshots", "diff", "models", "pipelines",
-    "schedule", "deploy", "deployments", "agent", "status", "sync", "consent", "adopt",
+    "promote", "check", "run", "reproduce", "runs", "compare", "why", "snapshots", "diff",
+    "models", "pipelines", "schedule", "deploy", "deployments", "agent", "status", "sync",
+    "consent", "adopt",
 )  # fmt: skip
 # Verbs that show more than text in a notebook.
 _SHOWN = ("compare", "why")
@@ -75,6 +77,7 @@ class Magics:
             ("line", "diff", self.snapshots.diff),
             ("line", "runs", self.runs),
             ("line", "promote", self.promote),
+            ("line", "check", self.check),
             ("line", "mlops", self.mlops),
         ):
             if name in self.shell.magics_manager.magics[kind]:
@@ -195,11 +198,12 @@ class Magics:
     def promote(self, line: str) -> None:
         """Turn this notebook's tracked result into a pipeline, proven by a replay.
 
-        ``%promote [NOTEBOOK] [--name N] [--run RUN]`` is ``jupyter mlops promote`` for the notebook
-        that this kernel runs.  It reads what was executed, so the file need not be saved.
+        ``%promote [TARGET...] [--name N] [--steps auto|one|headings] [--from RUN]`` is ``jupyter
+        mlops promote`` for the notebook that this kernel runs, or for the one that is named first
+        (``.ipynb``).  It reads what was executed, so the file need not be saved.
         """
         words = _split(line)
-        if not _has_positional(words):
+        if not _names_notebook(words):
             notebook = self.recorder.tracker.notebook()
             if notebook is None:
                 self.recorder.warn(
@@ -209,13 +213,36 @@ class Magics:
             words.insert(0, str(notebook.path))
         self._command(["promote", *words])
 
+    def check(self, line: str) -> None:
+        """Find hidden state and leakage in this notebook.
+
+        ``%check [--select RULES] [--ignore RULES]`` goes by what this kernel has executed, compared
+        with the notebook's file: save it first.  ``%check NOTEBOOK...`` is ``jupyter mlops check``.
+        """
+        from .check_magic import check_kernel
+
+        words = _split(line)
+        if _has_positional(words, _CHECK_VALUES):
+            self._command(["check", *words])
+            return
+        try:
+            data = check_kernel(self.recorder, self._project, words)
+        except Exception as error:
+            self.recorder.warn(f"%check: {describe(error)}")
+            return
+        self.shell.display_pub.publish(data=data, metadata={})
+
     def mlops(self, line: str) -> None:
         """Run the command line: ``%mlops VERB ...`` is ``jupyter mlops VERB ...``.
 
         ``%mlops --help`` lists the verbs.
         """
         words = _split(line) or ["--help"]
-        if words[0] in _SHOWN and not _AS_TEXT.intersection(words):
+        if words[0] == "check" and not (
+            _has_positional(words[1:], _CHECK_VALUES) or _AS_TEXT.intersection(words)
+        ):
+            self.check(line.strip().removeprefix("check"))
+        elif words[0] in _SHOWN and not _AS_TEXT.intersection(words):
             self._show(words)
         else:
             self._command(words)
@@ -291,7 +318,7 @@ class Magics:
 class _Completion:
     """Completes verbs after ``%mlops``, options after the others, and names of snapshots."""
 
-    _KEYS = ("%mlops", "%%track", "%track", "%promote", "%snapshot", "%restore", "%diff")
+    _KEYS = ("%mlops", "%%track", "%track", "%promote", "%check", "%snapshot", "%restore", "%diff")
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
@@ -318,6 +345,8 @@ def complete(_shell: Any, event: Any) -> list[str]:
         return list(_TRACK_WORDS)
     if first == "%promote":
         return list(_PROMOTE_VALUES)
+    if first == "%check":
+        return list(_CHECK_VALUES[:2])
     if first in ("%snapshot", "%restore", "%diff"):
         return complete_snapshot(words, event.symbol, _snapshot_names)
     return list(VERBS) if len(words) < 2 or (len(words) == 2 and event.symbol) else []
@@ -329,15 +358,22 @@ def _snapshot_names() -> list[str]:
     return stored_names(open_project(create=False))
 
 
-def _has_positional(words: list[str]) -> bool:
+def _has_positional(words: list[str], values: tuple[str, ...] = _PROMOTE_VALUES) -> bool:
     position = 0
     while position < len(words):
-        if words[position] in _PROMOTE_VALUES:
+        if words[position] in values:
             position += 1
         elif not words[position].startswith("-"):
             return True
         position += 1
     return False
+
+
+def _names_notebook(words: list[str]) -> bool:
+    """Whether the first word that is no option is a notebook, rather than a variable."""
+    values = dict(zip(words[1:], words, strict=False))
+    plain = (w for w in words if not w.startswith("-") and values.get(w) not in _PROMOTE_VALUES)
+    return next(plain, "").endswith(".ipynb")
 
 
 def _split(line: str) -> list[str]:

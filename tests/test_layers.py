@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "jupyter_mlops"
-SERVICES = ("tracking", "promotion", "pipelines", "scheduling", "registry", "serving")
+SERVICES = ("tracking", "promotion", "pipelines", "scheduling", "registry", "serving", "checking")
 HEAVY = ("mlflow", "pandas", "sklearn", "papermill")
 
 

@@ -194,10 +194,12 @@ def test_promote_fills_in_the_notebook(
     monkeypatch.setenv("JPY_SESSION_NAME", str(notebook))
     shell.run("%promote --name n --run 01AB")
     shell.run("%promote 'other one.ipynb' --name n")
+    shell.run("%promote --steps one model")
     shell.run("%promote")
     assert said == [
         ["promote", str(notebook), "--name", "n", "--run", "01AB"],
         ["promote", "other one.ipynb", "--name", "n"],
+        ["promote", str(notebook), "--steps", "one", "model"],
         ["promote", str(notebook)],
     ]
 

@@ -19,7 +19,7 @@ from typing import Any
 from .addresses import is_address, public_address, source_texts
 from .readers import Readers
 
-__all__ = ["FileWatch", "Look", "Opened", "not_watched"]
+__all__ = ["FileWatch", "Look", "Opened", "hear_code", "not_watched"]
 
 _MOST = 500  # Files named of one cell.
 _CODE = (
@@ -117,7 +117,7 @@ class FileWatch:
                 path = public_address(path)
             else:
                 path = os.path.normpath(path)
-                if self._is_excluded(path) or not os.path.exists(path):
+                if self.is_excluded(path) or not os.path.exists(path):
                     continue
                 if os.path.isdir(path) and how == "opened":
                     continue  # To list a folder reads no data.
@@ -194,7 +194,8 @@ class FileWatch:
         with contextlib.suppress(TypeError):  # A tuple, a number: nothing refers to it weakly.
             sources[key] = (weakref.ref(value, lambda ref: _forget(sources, key, ref)), texts)
 
-    def _is_excluded(self, path: str) -> bool:
+    def is_excluded(self, path: str) -> bool:
+        """Whether a file is nobody's data: code, state of tools, a secret."""
         if path.endswith(_CODE) or any(part in path for part in _INSIDE):
             return True
         name = os.path.basename(path)
@@ -218,7 +219,15 @@ def not_watched() -> Any:
 
 _listening: list[Callable[[Any, Any, int], None]] = []
 _unwatched: set[int] = set()
+_code_heard: Callable[[Any], None] | None = None
 _hooked = False
+
+
+def hear_code(heard: Callable[[Any], None] | None) -> None:
+    """Have every code object told that is about to be executed; ``None`` ends that."""
+    global _code_heard
+    _add_hook()
+    _code_heard = heard
 
 
 def _add_hook() -> None:
@@ -230,7 +239,12 @@ def _add_hook() -> None:
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     # Every audit event of the process comes here, for as long as it lives.
-    if _listening and event == "open":
+    if event == "exec" and _code_heard is not None:
+        try:
+            _code_heard(args[0])
+        except Exception:  # The person's code is executed.
+            return
+    elif _listening and event == "open":
         try:
             for see in _listening:
                 see(*args)

@@ -30,6 +30,7 @@ from .transform import blank_track, find_track
 from .warner import Warner, describe
 
 if TYPE_CHECKING:
+    from .evidence import EvidenceTaker, Taking
     from .probes import Watch
 
 __all__ = ["Recorder"]
@@ -56,6 +57,7 @@ class _Open:
     lost: str | None = None
     private: bool = False
     watch: Watch | None = None
+    taking: Taking | None = None
     python: str = ""
     code: CellCode | None = None
     task: Any = None
@@ -79,6 +81,8 @@ class Recorder:
         self._open: dict[int, list[_Open]] = {}  # thread -> cells, the innermost last
         self._transform = False
         self.auto = False  # `%track on`: every cell that fits a model becomes a run.
+        self.takes_evidence = True
+        self._evidence: EvidenceTaker | None = None
 
     def start(self, *, transform: bool = True) -> None:
         """Put the hooks in place; without ``transform`` ``%%track`` is left to somebody else."""
@@ -100,6 +104,8 @@ class Recorder:
         with contextlib.suppress(ValueError):
             self.shell.input_transformer_manager.line_transforms.remove(blank_track)
         if os.getpid() == self._pid:
+            if self._evidence is not None:
+                self._evidence.close()
             self.tracker.close()
 
     def pre_run_cell(self, info: Any) -> None:
@@ -148,6 +154,7 @@ class Recorder:
                 cell.running = self.tracker.begin(cell.options, cell.warnings)
             except Exception as error:
                 cell.lost = describe(error)
+        self._begin_evidence(cell)
         dry_run = cell.options is not None and cell.options.dry_run
         automatic = self.auto and cell.options is None and not cell.private
         if (cell.running is not None and not dry_run) or automatic:
@@ -157,7 +164,8 @@ class Recorder:
         if cell.running is not None:
             open_log(cell.running.log)
         # Last: what is above takes time and imports.
-        cell.before = Namespace(self.shell.user_ns)
+        if cell.taking is None or cell.running is not None or cell.watch is not None:
+            cell.before = Namespace(self.shell.user_ns)
         return cell
 
     def _options(self, info: Any) -> tuple[TrackOptions | None, tuple[str, ...]]:
@@ -181,6 +189,8 @@ class Recorder:
             # IPython makes a new info when running itself fails, and no result when cancelled.
             same = info is None or info is cell.info
             if same or (info.store_history and info.raw_cell == cell.raw):
+                for lost in stack[depth + 1 :]:
+                    self._end_evidence(lost, (), 0.0)
                 del stack[depth:]
                 return cell
         error = _error(result)
@@ -210,23 +220,26 @@ class Recorder:
         python, code = (cell.python, cell.code) if cell.python else self._read(cell)
         namespace = self.shell.user_ns
         session = self.tracker.session
+        seconds = max(0.0, clock - cell.clock)
+        bound = bound_names(
+            cell.before,
+            namespace,
+            code,
+            hidden=self.shell.user_ns_hidden,
+            finished=error is None and result is not None,
+            again=self.history.bound_by(cell.cell_id, cell.raw),
+        )
         event = CellEvent(
             session=session.id if session is not None else "",
             seq=cell.seq,
             source="" if cell.private else cell.raw,
             started=cell.started,
-            ended=cell.started + max(0.0, clock - cell.clock),
+            ended=cell.started + seconds,
             status=_status(result, error, cell.task),
             cell_id=cell.cell_id,
             options=cell.options.to_dict() if cell.options is not None else None,
-            bound=bound_names(
-                cell.before,
-                namespace,
-                code,
-                hidden=self.shell.user_ns_hidden,
-                finished=error is None and result is not None,
-                again=self.history.bound_by(cell.cell_id, cell.raw),
-            ),
+            bound=bound,
+            evidence=self._end_evidence(cell, bound, seconds),
             error=_error_record(error),
             private=cell.private,
         )
@@ -240,6 +253,35 @@ class Recorder:
             self.history.note(event, code, namespace)
             if cell.options is None:
                 self.tracker.note_source(python, namespace)
+
+    def _begin_evidence(self, cell: _Open) -> None:
+        """Look at what the cell may touch, before it does."""
+        if cell.private or not self.takes_evidence or len(cell.raw) > _SOURCE_LIMIT:
+            return
+        try:
+            if self._evidence is None:
+                from .evidence import EvidenceTaker
+
+                self._evidence = EvidenceTaker(self.shell, lambda: self.tracker.probes.file_watch)
+            cell.before = Namespace(self.shell.user_ns)
+            cell.taking = self._evidence.begin(cell.seq, cell.raw, cell.before)
+        except Exception as error:
+            self.takes_evidence = False
+            self.warn.once("evidence", f"cells are followed by their text only: {describe(error)}")
+
+    def _end_evidence(
+        self, cell: _Open, bound: tuple[str, ...], seconds: float
+    ) -> dict[str, Any] | None:
+        """What the cell was seen to do; ``None`` where nobody looked."""
+        taking, cell.taking = cell.taking, None
+        if taking is None or self._evidence is None:
+            return None
+        try:
+            return self._evidence.end(taking, bound, seconds)
+        except Exception as error:
+            self.takes_evidence = False
+            self.warn.once("evidence", f"cells are followed by their text only: {describe(error)}")
+            return None
 
     def _end_tracked(
         self,

@@ -17,7 +17,9 @@ __all__ = ["VERBS", "cli", "main"]
 # verb -> (module, attribute, one line of help): the help page needs none of the modules.
 VERBS: dict[str, tuple[str, str, str]] = {
     "promote": ("promote", "promote", "Turn a tracked notebook into a pipeline, proven by replay."),
+    "check": ("check", "check", "Find hidden state and leakage in notebooks."),
     "run": ("run", "run", "Execute a pipeline or a notebook headless and record the run."),
+    "reproduce": ("reproduce", "reproduce", "Execute a run again and compare the result."),
     "runs": ("runs", "runs", "List, show, change and export runs."),
     "compare": ("compare", "compare", "Show what differs between two runs."),
     "why": ("compare", "why", "Say what changed since a run was best."),

@@ -42,6 +42,13 @@ __all__ = ["run"]
     metavar="SECONDS",
     help="End the run when it takes longer.",
 )
+@click.option(
+    "--data",
+    type=click.Choice(["auto", "source", "pinned"]),
+    default="auto",
+    show_default=True,
+    help="What a promoted pipeline reads: its sources, its snapshots, or what is here.",
+)
 @json_option
 def run(
     target: str,
@@ -49,6 +56,7 @@ def run(
     require_delivery: bool,
     no_register: bool,
     timeout: float | None,
+    data: str,
     as_json: bool,
 ) -> int:
     """Execute a pipeline or a notebook headless and record the run.
@@ -80,6 +88,7 @@ def run(
             register=not no_register,
             require_delivery=require_delivery,
             timeout=timeout,
+            data=data,
         )
     finally:
         log.end()

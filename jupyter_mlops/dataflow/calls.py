@@ -7,13 +7,16 @@ from abc import abstractmethod
 
 from . import known_functions as known
 from .arguments import MISSING, Arguments
-from .heap import EMPTY, Kind, Thing, Value, elements
+from .heap import EMPTY, Kind, Thing, Value, elements, kinds
+from .known_ufuncs import out_position
 from .machine import BUILTINS
 from .methods import CALM, writes
 from .paths import ANY
 from .results import Results
 
 __all__ = ["Calls"]
+
+_STATES_LOOKED_AT = {"random.getstate": "$rng:random", "numpy.random.get_state": "$rng:numpy"}
 
 
 class Calls(Results):
@@ -40,6 +43,9 @@ class Calls(Results):
             return self.run_function(thing, arguments)
         if thing.kind is Kind.CLASS:
             return self.make_instance(thing, arguments)
+        if thing.kind is Kind.METHOD:
+            held = frozenset(t for t in thing.holds if t.kind is not Kind.FUNCTION)
+            return self.call_method(held, thing.text or "", arguments)
         if thing.kind in (Kind.IMPORTED, Kind.MODULE):
             return self.call_imported(thing, arguments, unused=unused)
         if thing.kind is Kind.INSTANCE and self.instance_member(thing, "__call__"):
@@ -52,25 +58,40 @@ class Calls(Results):
         package = dotted.partition(".")[0]
         builtin = "." not in dotted and dotted in BUILTINS
         if builtin:
+            given = self.built_in(dotted, arguments)
             special = self.call_builtin(dotted, arguments)
             if special is not None:
-                return special
+                return special | given
         elif package == "sys" and dotted.startswith("sys.std"):
             return EMPTY  # Output is shown, not kept.
         elif package == "builtins":
             return self.call_imported(self.session.module(dotted[9:]), arguments, unused=unused)
+        if dotted in ("importlib.import_module", "importlib.reload"):
+            return self._import_by_name(dotted, arguments)
+        if not builtin and (name := dotted.rpartition(".")[2]) in ("eval", "sql", "sqldf", "query"):
+            self.read_named(f"{name} of a library", arguments)
         stateful, pseudo = known.state_of(dotted)
         if not builtin and package not in known.TAME and not stateful:
             return self.unknown_call(
                 frozenset({callee}), arguments, module=self._state(package) if unused else None
             )
-        if dotted not in known.INSPECTS:
+        made: Value = EMPTY
+        if not builtin:
+            self.implicit(arguments.all)
+        if dotted in known.WATCHES_END and arguments.positional:
+            self.session.finalizers.append((arguments.positional[0], arguments.all))
+            if dotted == "weakref.finalize":
+                self.mutate_hidden(arguments.positional[0])
+        elif dotted not in known.INSPECTS and dotted not in known.LAZY_FUNCTIONS:
             self._use_up(arguments)
         if stateful and pseudo is not None:
             self._affect_option(dotted, pseudo, arguments)
         self._random(dotted, arguments)
         self._files(dotted, arguments)
         self._change_in_place(EMPTY, "", arguments)
+        written = out_position(dotted)
+        if written is not None:
+            self.mutate(arguments.get(written) or EMPTY)
         for position in known.CHANGES_ARGUMENT.get(dotted, ()):
             value = arguments.get(position)
             if value is not None:
@@ -78,10 +99,50 @@ class Calls(Results):
                 self.hold(value, arguments.all)
         if dotted.endswith("_") and not dotted.endswith("__"):
             self.mutate(arguments.all)  # torch: in place by convention
-        returned = self.call_back(arguments.all)
+        returned = EMPTY
+        if dotted not in known.LAZY_FUNCTIONS and dotted != "weakref.finalize":
+            returned = self.call_back(arguments.all)
         if package in known.PLOT_PACKAGES:
+            self._plot(dotted)
+        made = self.made_by(dotted, arguments) | returned
+        if package in known.KEEPS_CALLABLES:
+            self.hold(made, arguments.all)
+        return made
+
+    @abstractmethod
+    def imported(self, module: str) -> None:
+        """A module is imported: its file is read."""
+
+    def _plot(self, dotted: str) -> None:
+        """Draw on the current figure, begin another one, or say how figures look."""
+        _, _, rest = dotted.partition(".")
+        name = rest.rpartition(".")[2]
+        if rest in known.STYLES or name in known.STYLES or rest.endswith(".rcParams.update"):
+            self.affect("$style")
+            return
+        self.depend("$style")
+        if name not in known.NEW_FIGURE:
+            self.depend("$plot")
             self.affect("$plot")
-        return self.made_by(dotted, arguments) | returned
+            return
+        self.affect("$plot")
+        if self.frame is None:
+            self.facts.stored.add("$plot")
+            self.defined.add("$plot")
+
+    def _import_by_name(self, dotted: str, arguments: Arguments) -> Value:
+        """``importlib.import_module`` and ``reload``."""
+        given = arguments.get(0, "name", "module") or EMPTY
+        modules = {t.dotted for t in given if t.kind is Kind.MODULE}
+        texts = {t.text for t in given if t.kind is Kind.SCALAR}
+        for name in modules | {text or ANY for text in texts}:
+            self.imported(name)
+        if dotted == "importlib.reload":
+            self.mutate(given)
+            self.affect("$process")
+            return given
+        found = frozenset(self.session.module(t, Kind.MODULE) for t in texts if t and ANY not in t)
+        return found or frozenset({Thing(Kind.UNKNOWN)})
 
     def _state(self, package: str) -> Thing:
         return self.session.module(package, Kind.MODULE)
@@ -121,6 +182,8 @@ class Calls(Results):
         if dotted.startswith("sklearn.") and name.startswith(("cross_val", "learning_curve")):
             self._draw_by_estimators(name, arguments)
             return
+        if dotted in _STATES_LOOKED_AT:
+            self.depend(_STATES_LOOKED_AT[dotted])
         if dotted in known.GENERATORS:
             if not arguments.all and not arguments.positional and "get" not in name:
                 self.facts.unseeded.append(f"{name}() without a seed")
@@ -142,6 +205,10 @@ class Calls(Results):
             value = arguments.get(0, "filepath_or_buffer", "path", "io", "source", "path_or_buf")
             self.file_read([t.text for t in value or EMPTY if t.kind is not Kind.HANDLE] or [None])
             return
+        if name.startswith(known.READING) and dotted not in known.FILE_READS:
+            self.file_read(_paths_among(arguments))
+        if name.startswith(known.WRITING) and dotted not in known.FILE_WRITES:
+            self.file_written(_paths_among(arguments))
         if dotted in known.FILE_READS:
             self._file_argument(arguments, known.FILE_READS[dotted], write=False)
         if dotted in known.FILE_WRITES:
@@ -167,6 +234,8 @@ class Calls(Results):
         """Built-ins with effects of their own; ``None`` for those that compute."""
         if name in ("exec", "eval", "compile", "__import__", "get_ipython"):
             return self.run_dynamic(name, arguments)
+        if name == "vars" and arguments.all:
+            return arguments.all  # The same attributes.
         if name in ("globals", "locals", "vars") and not arguments.all:
             if self.frame is None or name == "globals":
                 self.facts.reads_anything = self.facts.binds_anything = True
@@ -176,15 +245,25 @@ class Calls(Results):
         if name == "next":
             value = arguments.get(0) or EMPTY
             self.mutate(value)
-            self.special(value, "__next__")
-            return elements(value) | (arguments.get(1) or EMPTY)
+            given = self.consume(value) | self.special(value, "__next__")
+            return elements(value) | given | (arguments.get(1) or EMPTY)
         if name in ("setattr", "delattr"):
-            self.set_attribute(arguments.get(0) or EMPTY, arguments.get(2) or EMPTY, "")
+            target, key = arguments.get(0) or EMPTY, arguments.literal("name", 1)
+            value = arguments.get(2) or EMPTY
+            if isinstance(key, str):
+                self.name_attribute(target, key, value)
+            self.set_attribute(target, value, "")
             return EMPTY
         if name == "getattr":
-            return elements(arguments.get(0) or EMPTY) | (arguments.get(2) or EMPTY)
+            target, key = arguments.get(0) or EMPTY, arguments.literal("name", 1)
+            found = elements(target)
+            if isinstance(key, str):
+                found |= self.attribute_of(target, key)
+            elif kinds(target) & {Kind.INSTANCE, Kind.CONTAINER, Kind.CLASS}:
+                found |= {Thing(Kind.UNKNOWN, holds=set(target))}
+            return found | (arguments.get(2) or EMPTY)
         if name == "print":
-            self.mutate(arguments.keywords.get("file", EMPTY))
+            self.consume(arguments.keywords.get("file", EMPTY))
             return EMPTY
         if name == "type" and len(arguments.positional) == 1:
             return EMPTY.union(*(frozenset(t.bases) for t in arguments.positional[0]))
@@ -195,6 +274,14 @@ class Calls(Results):
     @abstractmethod
     def run_dynamic(self, name: str, arguments: Arguments) -> Value:
         """Call ``exec`` or its kin."""
+
+    @abstractmethod
+    def attribute_of(self, value: Value, name: str) -> Value:
+        """What ``value.name`` may be."""
+
+    @abstractmethod
+    def name_attribute(self, target: Value, name: str, value: Value) -> None:
+        """Remember which attribute is stored, and let what hears of it run."""
 
     @abstractmethod
     def set_attribute(
@@ -227,3 +314,8 @@ class Calls(Results):
         self.file_written(texts, whole=isinstance(mode, str) and "w" in mode)
         text = texts[0] if len(texts) == 1 and texts[0] is not None else ANY
         return frozenset({Thing(Kind.HANDLE, text=text)})
+
+
+def _paths_among(arguments: Arguments) -> list[str]:
+    found = {t.text for value in arguments for t in value if t.kind in (Kind.SCALAR, Kind.PATH)}
+    return sorted(text for text in found if text and len(text) < 260 and "\n" not in text)

@@ -11,7 +11,8 @@ from .heap import EMPTY, Frame, Kind, Thing, Value, elements, kinds, scalar, tex
 from .known_functions import TAME
 from .methods import CALM
 from .paths import ANY, join
-from .scopes import target_names
+from .protocols import AUGMENTED, BINARY, COMPARED, SHOWN, TRUTH, UNARY
+from .scopes import late_loads, target_names
 
 __all__ = ["Evaluator"]
 
@@ -43,18 +44,19 @@ class Evaluator(Calls):
             case ast.Dict():
                 return self._display([*(k for k in node.keys if k is not None), *node.values])
             case ast.Starred():
-                return elements(self.evaluate(node.value))
+                return self.iterate(self.evaluate(node.value))
             case ast.BinOp():
                 return self._binary(self.evaluate(node.left), self.evaluate(node.right), node.op)
             case ast.UnaryOp():
                 value = self.evaluate(node.operand)
+                self.implicit(value, UNARY[type(node.op)])
                 return self._computed(value) if kinds(value) & _TABLES else scalar()
             case ast.BoolOp():
                 return self._either(node.values)
             case ast.Compare():
                 return self._compare(node)
             case ast.IfExp():
-                self.evaluate(node.test)
+                self.test(node.test)
                 return self._either_of(node.body, node.orelse)
             case ast.NamedExpr():
                 value = self.evaluate(node.value)
@@ -64,16 +66,21 @@ class Evaluator(Calls):
                 return self._joined_text(node)
             case ast.Lambda():
                 return frozenset({self.make_function(node)})
-            case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():
-                return self._comprehension(node, [node.elt])
+            case ast.GeneratorExp():
+                return self._lazily(node)
+            case ast.ListComp() | ast.SetComp():
+                return self.comprehension(node, [node.elt])
             case ast.DictComp():
-                return self._comprehension(node, [node.key, node.value])
+                return self.comprehension(node, [node.key, node.value])
             case ast.Await():
-                return self.evaluate(node.value, unused=unused)
-            case ast.Yield() | ast.YieldFrom():
-                value = self.evaluate(node.value)
+                return self._awaited(self.evaluate(node.value))
+            case ast.Yield():
+                self.returned.append(self.evaluate(node.value))
+                return frozenset({Thing(Kind.UNKNOWN)})  # What was sent in.
+            case ast.YieldFrom():
+                value = self.iterate(self.evaluate(node.value))
                 self.returned.append(value)
-                return EMPTY
+                return value
             case _:
                 return EMPTY.union(
                     *(
@@ -96,10 +103,14 @@ class Evaluator(Calls):
         for thing in value:
             if thing.kind in (Kind.MODULE, Kind.IMPORTED):
                 result |= {self.session.module(f"{thing.dotted}.{name}")}
+                if name == "rcParams":
+                    self.depend("$style")
                 if thing.package not in TAME:
                     result |= frozenset(t for t in thing.holds if not t.fixed)
+            elif name == "__dict__":
+                result |= {thing}
             elif thing.kind is Kind.CLASS:
-                result |= self.member(thing, name) or elements({thing})
+                result |= self._class_attribute(thing, name)
             elif thing.kind is Kind.INSTANCE:
                 result |= self._instance_attribute(thing, name)
             elif thing.kind is Kind.PATH:
@@ -108,9 +119,23 @@ class Evaluator(Calls):
                 result |= scalar()
             elif thing.kind in _TABLES:
                 result |= _view(thing)
+            elif thing.kind in (Kind.CONTAINER, Kind.ITERATOR):
+                result |= {Thing(Kind.METHOD, {thing}, opaque=False, text=name)}
             else:
                 result |= elements({thing})
         return result
+
+    def _class_attribute(self, thing: Thing, name: str) -> Value:
+        found = self.member(thing, name)
+        found = found or EMPTY.union(*(self.member(meta, name) for meta in thing.meta))
+        result = self._described(found, "__get__") | (found or elements({thing}))
+        if any(f.kind is Kind.FUNCTION and is_bound_to_class(f.node) for f in found):
+            result |= {Thing(Kind.METHOD, {thing}, opaque=False, text=name)}
+        return result
+
+    def _described(self, members: Value, name: str) -> Value:
+        """What descriptors among a class's attributes do."""
+        return self.special(members, name)
 
     def _instance_attribute(self, thing: Thing, name: str) -> Value:
         if name == "__class__":
@@ -118,14 +143,25 @@ class Evaluator(Calls):
         found = self.property_of(thing, name)
         if found is not None:
             return found
-        for hook in ("__getattribute__", "__getattr__"):
-            self.special(frozenset({thing}), hook)
-        return self.instance_member(thing, name) | elements({thing})
+        given = self.special(frozenset({thing}), "__getattribute__", "__getattr__")
+        members = self.instance_member(thing, name)
+        given |= self._described(members, "__get__")
+        functions = frozenset(t for t in members if t.kind is Kind.FUNCTION)
+        if functions:
+            given |= {Thing(Kind.METHOD, {thing}, opaque=False, text=name)}
+        return (members - functions) | given | elements({thing})
 
     def _subscript(self, node: ast.Subscript) -> Value:
         value = self.evaluate(node.value)
         index = self.evaluate_index(node.slice)
-        self.special(value, "__getitem__")
+        given = self.special(value, "__getitem__", "__missing__", arguments=Arguments([index]))
+        self.implicit(index, ("__hash__", "__eq__"))
+        created = frozenset(t for t in value if t.dotted == "collections.defaultdict")
+        if created:  # Looking up what is not there makes it.
+            self.mutate(created)
+            made = self.call_back(elements(created))
+            self.hold(created, made)
+            given |= made
         if any(t.dotted.startswith("os.environ") for t in value):
             self.depend("$environment")
             return scalar(ANY)
@@ -138,8 +174,8 @@ class Evaluator(Calls):
                 if t.kind is Kind.CONTAINER
             )
         if tables and self._copies(node.slice, index):
-            return parts | self._computed(tables)
-        return parts.union(*(_view(table) for table in tables))
+            return parts | given | self._computed(tables)
+        return parts.union(given, *(_view(table) for table in tables))
 
     def evaluate_index(self, node: ast.expr) -> Value:
         """Work through an index or slice."""
@@ -165,13 +201,65 @@ class Evaluator(Calls):
         held: Value = EMPTY
         for part in parts:
             held |= self.evaluate(part)
+        self.implicit(held, ("__hash__", "__eq__"))
         made = Thing(Kind.CONTAINER, opaque=False)
         self.hold([made], held)
         return frozenset({made})
 
     # Operators.
 
+    def test(self, node: ast.expr | None) -> Value:
+        """Work through an expression whose truth is asked for."""
+        value = self.evaluate(node)
+        self.implicit(value, TRUTH)
+        return value
+
+    def _awaited(self, value: Value) -> Value:
+        """What waiting for a coroutine or task gives."""
+        given = self.consume(value, deep=True)
+        self.mutate(t for t in value if t.kind is Kind.UNKNOWN)
+        own = self.special(value, "__await__")
+        given |= self.consume(own) | own
+        rest = frozenset(t for t in value if t.kind is not Kind.ITERATOR)
+        return given | rest | elements(value)
+
+    def _lazily(self, node: ast.GeneratorExp) -> Value:
+        """A generator expression: only its first source is worked out here."""
+        first = self.evaluate(node.generators[0].iter)
+        frame = self.frame
+        while frame is not None and frame.class_body:
+            frame = frame.parent
+        late, outer = late_loads(node), frame
+        while outer is not None:
+            late, outer = late - outer.own, outer.parent
+        made = Thing(Kind.ITERATOR, late=late, opaque=False)
+        self.hold([made], first)
+        mentioned = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        around = frame
+        while around is not None:  # What it closes over.
+            for name in mentioned & around.names.keys():
+                self.hold([made], around.names[name])
+            around = around.parent
+
+        def resume(machine: Evaluator) -> Value:
+            here, machine.frame = machine.frame, frame
+            try:
+                return elements(machine.comprehension(node, [node.elt], first))
+            finally:
+                machine.frame = here
+
+        made.resume = resume
+        return frozenset({made})
+
     def _binary(self, left: Value, right: Value, operator: ast.operator) -> Value:
+        names = BINARY[type(operator)]
+        own = self.special(left, names[0], AUGMENTED[type(operator)], arguments=Arguments([right]))
+        own |= self.special(right, names[1], arguments=Arguments([left]))
+        if isinstance(operator, ast.Mod) and Kind.SCALAR in kinds(left):
+            self.implicit(right, SHOWN)
+        return own | self._combined(left, right, operator)
+
+    def _combined(self, left: Value, right: Value, operator: ast.operator) -> Value:
         both = left | right
         found = kinds(both)
         if Kind.PATH in found and isinstance(operator, ast.Div):
@@ -185,7 +273,6 @@ class Evaluator(Calls):
                     return scalar((text_of(left) or ANY) + (text_of(right) or ANY))
                 return scalar(ANY)
             return scalar()
-        self.special(both, "__add__", "__sub__", "__mul__", "__truediv__", "__or__", "__and__")
         made = Thing(Kind.CONTAINER if found <= {Kind.CONTAINER} else Kind.DATA, opaque=False)
         self.hold([made], elements(both))
         made.opaque = Kind.CONTAINER not in found or len(found) > 1
@@ -200,15 +287,16 @@ class Evaluator(Calls):
         values = [self.evaluate(part) for part in (node.left, *node.comparators)]
         both = EMPTY.union(*values)
         if any(isinstance(op, (ast.In, ast.NotIn)) for op in node.ops):
-            self.mutate(t for t in both if t.kind is Kind.ITERATOR)
-            self.special(both, "__contains__")
+            self.consume(t for t in both if t.kind is Kind.ITERATOR)
+        for operator in node.ops:
+            self.implicit(both, COMPARED.get(type(operator), ()))
         return self._computed(both) if kinds(both) & _TABLES else scalar()
 
     def _either(self, parts: Sequence[ast.expr]) -> Value:
-        value = self.evaluate(parts[0])
+        value = self.test(parts[0])
         for part in parts[1:]:
             before = self.save()
-            value |= self.evaluate(part)
+            value |= self.test(part)
             self.join([before, self.save()])
         return value
 
@@ -229,6 +317,7 @@ class Evaluator(Calls):
                 text += str(part.value)
             elif isinstance(part, ast.FormattedValue):
                 value = self.evaluate(part.value)
+                self.implicit(value, SHOWN)
                 self.evaluate(part.format_spec)
                 known = text_of(value) if part.format_spec is None else None
                 text += ANY if known is None else known
@@ -245,12 +334,14 @@ class Evaluator(Calls):
 
     # Comprehensions and calls.
 
-    def _comprehension(
+    def comprehension(
         self,
         node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp,
         results: Sequence[ast.expr],
+        first: Value | None = None,
     ) -> Value:
-        first = self.evaluate(node.generators[0].iter)
+        """Go through a comprehension; ``first`` is its first source where that is known."""
+        first = self.evaluate(node.generators[0].iter) if first is None else first
         own = frozenset().union(*(target_names(g.target) for g in node.generators))
         self.frame = Frame(own, self.frame, comprehension=True)
         held: Value = EMPTY
@@ -261,24 +352,15 @@ class Evaluator(Calls):
             before = self.save()
             for generator in node.generators:
                 for condition in generator.ifs:
-                    self.evaluate(condition)
+                    self.test(condition)
             for result in results:
                 held |= self.evaluate(result)
             self.join([before, self.save()])  # It may have had nothing to go over.
         finally:
             self.frame = self.frame.parent if self.frame is not None else None
-        lazy = isinstance(node, ast.GeneratorExp)
-        made = Thing(Kind.ITERATOR if lazy else Kind.CONTAINER, opaque=False)
+        made = Thing(Kind.CONTAINER, opaque=False)
         self.hold([made], held)
-        if lazy:
-            self.hold([made], first)
         return frozenset({made})
-
-    def iterate(self, value: Value) -> Value:
-        """What going over the value gives; iterators and strangers are used up by it."""
-        self.mutate(t for t in value if t.kind in (Kind.ITERATOR, Kind.HANDLE, Kind.UNKNOWN))
-        given = self.special(value, "__iter__", "__next__", "__getitem__")
-        return elements(value) | given | elements(given)
 
     def assign(self, target: ast.expr, value: Value) -> None:
         """Bind a target; overridden where statements are known."""
@@ -313,7 +395,7 @@ class Evaluator(Calls):
         for part in node.args:
             if isinstance(part, ast.Starred):
                 value = self.evaluate(part.value)
-                arguments.rest |= value | elements(value)
+                arguments.rest |= self.iterate(value)
                 arguments.starred = True
             else:
                 arguments.positional.append(self.evaluate(part))
@@ -332,6 +414,14 @@ class Evaluator(Calls):
 def _view(table: Thing) -> Value:
     """A column, row or slice, which may share the table's data."""
     return frozenset({Thing(table.kind, holds={table}, view=True)})
+
+
+def is_bound_to_class(node: ast.AST | None) -> bool:
+    """Whether a function of a class is a class method."""
+    return any(
+        isinstance(d, ast.Name) and d.id == "classmethod"
+        for d in getattr(node, "decorator_list", ())
+    )
 
 
 def _accessors(node: ast.expr) -> frozenset[str]:

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Callable, Sequence
 
 from .arguments import Arguments
-from .evaluate import Evaluator
-from .heap import EMPTY, Frame, Kind, Thing, Value, elements, kinds, text_of
+from .definitions import Definitions, dotted_of
+from .heap import EMPTY, Frame, Kind, Thing, Value, elements, kinds, scalar, text_of
 from .known_functions import TAME, state_of
 from .known_methods import words
 from .machine import State
@@ -18,20 +18,15 @@ from .source import parse, to_python
 
 __all__ = ["Executor"]
 
-_KEEPING_DECORATORS = words(
-    """
-    functools.wraps functools.lru_cache functools.cache functools.cached_property
-    functools.total_ordering functools.singledispatch contextlib.contextmanager
-    contextlib.asynccontextmanager dataclasses.dataclass abc.abstractmethod typing.overload
-    typing.no_type_check staticmethod classmethod property torch.no_grad torch.inference_mode
-    numba.njit numba.jit numba.vectorize enum.unique joblib.delayed
-    """
-)
 _SWALLOWING = words("contextlib.suppress contextlib.ExitStack contextlib.AsyncExitStack")
+# Unpacking these goes on with them.
+_GONE_OVER = frozenset({Kind.ITERATOR, Kind.HANDLE, Kind.UNKNOWN, Kind.INSTANCE})
+# An operator with ``=`` on an attribute or element never changes these for somebody else.
+_KEPT_APART = frozenset({Kind.SCALAR, Kind.FRAME, Kind.ARRAY, Kind.METHOD})
 _CALM_MANAGERS = frozenset({Kind.HANDLE, Kind.FRAME, Kind.PLOT, Kind.ESTIMATOR})
 
 
-class Executor(Magics, Evaluator):
+class Executor(Magics, Definitions):
     """Work through statements."""
 
     def run_block(self, body: Sequence[ast.stmt]) -> bool:
@@ -56,11 +51,11 @@ class Executor(Magics, Evaluator):
                 for target in node.targets:
                     self._delete(target)
             case ast.Import() | ast.ImportFrom():
-                self._import(node)
+                self.define_import(node)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                self._define(node)
+                self.define_function(node)
             case ast.ClassDef():
-                self._class(node)
+                self.define_class(node)
             case ast.Return():
                 self.returned.append(self.evaluate(node.value))
                 return self._leave(self.calls)
@@ -71,7 +66,7 @@ class Executor(Magics, Evaluator):
             case ast.Break() | ast.Continue():
                 return self._leave(self.loops)
             case ast.If():
-                self.evaluate(node.test)
+                self.test(node.test)
                 return self.alternatives(
                     [lambda: self.run_block(node.body), lambda: self.run_block(node.orelse)]
                 )
@@ -86,7 +81,7 @@ class Executor(Magics, Evaluator):
             case ast.Match():
                 return self._match(node)
             case ast.Assert():
-                self.evaluate(node.test)
+                self.test(node.test)
                 self.evaluate(node.msg)
             case ast.Global() | ast.Nonlocal() | ast.Pass():
                 pass
@@ -142,8 +137,9 @@ class Executor(Magics, Evaluator):
             case ast.Name():
                 self.store(target.id, value)
             case ast.Tuple() | ast.List():
+                given = self.iterate(value) if kinds(value) & _GONE_OVER else EMPTY
                 for part in target.elts:
-                    self.assign(part, self._part(value))
+                    self.assign(part, self._part(value) | given)
             case ast.Starred():
                 held = Thing(Kind.CONTAINER, holds=set(value), opaque=False)
                 self.assign(target.value, frozenset({held}))
@@ -167,16 +163,31 @@ class Executor(Magics, Evaluator):
 
     def _store_attribute(self, target: ast.Attribute, value: Value) -> None:
         base = self.evaluate(target.value)
-        dotted = _dotted(base)
+        dotted = dotted_of(base)
         if not base:
             self.suspect(target.value)
-        columns = kinds(base) == {Kind.FRAME}
+        columns = kinds(base) == {Kind.FRAME} and not any(t.view for t in base)
         self.set_attribute(
             base, value, f"{dotted}.{target.attr}" if dotted else "", columns=columns
         )
-        for thing in base:
+        self.name_attribute(base, target.attr, value)
+
+    def name_attribute(self, target: Value, name: str, value: Value) -> None:
+        """Remember which attribute is stored, and let what hears of it run."""
+        for thing in target:
             if thing.kind is Kind.INSTANCE:
-                self.property_of(thing, target.attr)
+                self.property_of(thing, name)
+                one = frozenset({thing})
+                self.special(one, "__setattr__", "__delattr__", arguments=_named(name, value))
+                for member in self.instance_member(thing, name):
+                    passed = Arguments([one, value])
+                    self.special(frozenset({member}), "__set__", "__delete__", arguments=passed)
+            elif thing.kind is Kind.CLASS:
+                thing.members = thing.members | {name: thing.members.get(name, EMPTY) | value}
+                for meta in thing.meta:
+                    for member in self.member(meta, "__setattr__"):
+                        if member.kind is Kind.FUNCTION:
+                            self.run_function(member, _named(name, value), frozenset({thing}))
 
     def _store_element(self, target: ast.Subscript, value: Value) -> None:
         if self._namespace_store(target, value):
@@ -185,14 +196,17 @@ class Executor(Magics, Evaluator):
         index = self.evaluate_index(target.slice)
         if not base:
             self.suspect(target.value)
-        self.special(base, "__setitem__")
+        self.special(base, "__setitem__", "__delitem__", arguments=Arguments([index, value]))
+        self.implicit(index, ("__hash__", "__eq__"))
+        if dotted_of(base) == "sys.modules" and (name := text_of(index)) is not None:
+            self.session.module(name, Kind.MODULE).holds |= value  # Importing it gives this.
         whole = not any(t.view for t in base) and not isinstance(target.slice, ast.Slice)
         columns = (
             kinds(base) == {Kind.FRAME}
             and whole
             and (kinds(index) <= {Kind.SCALAR} or isinstance(target.slice, ast.List))
         )
-        self.set_attribute(base, value, _dotted(base), columns=columns)
+        self.set_attribute(base, value, dotted_of(base), columns=columns)
         if kinds(base) == {Kind.FRAME} and not columns:
             # Writing into a table in place also writes what it was made from.
             self.mutate(base, deep=True)
@@ -226,11 +240,11 @@ class Executor(Magics, Evaluator):
         if known:
             if pseudo is not None:
                 self.affect(pseudo)
-        elif package == "sys" or package == "os":
+        elif package in ("sys", "os", "builtins"):
             self.affect("$process")
         elif package in TAME:
             plotting = package in ("matplotlib", "seaborn", "plotly", "altair")
-            self.affect("$plot" if plotting else f"$options:{package}")
+            self.affect("$style" if plotting else f"$options:{package}")
 
     def _augmented(self, node: ast.AugAssign) -> None:
         value = self.evaluate(node.value)
@@ -241,8 +255,12 @@ class Executor(Magics, Evaluator):
             result = self._binary(before, value, node.op)
             changed = frozenset(t for t in before if t.kind is not Kind.SCALAR)
             self.store(node.target.id, changed | result if changed else result)
-        else:
-            self.assign(node.target, value)
+            return
+        held = self.evaluate(node.target)
+        changed = frozenset(t for t in held if t.kind not in _KEPT_APART)
+        self.mutate(changed)
+        self.hold(changed, elements(value))
+        self.assign(node.target, changed | self._binary(held, value, node.op))
 
     def _delete(self, target: ast.expr) -> None:
         match target:
@@ -255,82 +273,6 @@ class Executor(Magics, Evaluator):
                 self._store_attribute(target, EMPTY)
             case ast.Subscript():
                 self._store_element(target, EMPTY)
-
-    # Imports and definitions.
-
-    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                dotted = alias.name if alias.asname else alias.name.partition(".")[0]
-                self._imported(alias.name)
-                thing = self.session.module(dotted, Kind.MODULE)
-                self.store(alias.asname or dotted, frozenset({thing}))
-            return
-        module = "." * node.level + (node.module or "")
-        self._imported(module)
-        if module == "__future__":
-            return
-        for alias in node.names:
-            if alias.name == "*":
-                self.session.stars.append(module)
-                self.facts.binds_anything = True
-                continue
-            thing = self.session.module(f"{module}.{alias.name}")
-            self.store(alias.asname or alias.name, frozenset({thing}))
-
-    def _imported(self, module: str) -> None:
-        package = module.lstrip(".").partition(".")[0]
-        self.facts.packages.add(package)
-        if module == "sklearn.experimental":
-            self.affect("$options:sklearn")
-        if package not in TAME:
-            path = module.lstrip(".").replace(".", "/")
-            self.file_read([f"{path}.py", f"{package}.py", f"{package}/"])
-            self.facts.side_imports.add(package)
-
-    def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        for parameter in ast.walk(node.args):
-            if isinstance(parameter, ast.arg):
-                self._annotation(parameter.annotation, node)
-        self._annotation(node.returns, node)
-        decorators = [(d, self.evaluate(d)) for d in node.decorator_list]
-        value: Value = frozenset({self.make_function(node)})
-        self.store(node.name, self._decorated(value, decorators))
-
-    def _annotation(self, node: ast.expr | None, owner: ast.AST) -> None:
-        if node is not None and not getattr(owner, "type_params", None):
-            self.evaluate(node)
-
-    def _decorated(self, value: Value, decorators: list[tuple[ast.expr, Value]]) -> Value:
-        for node, decorator in reversed(decorators):
-            function = node.func if isinstance(node, ast.Call) else node
-            dotted = _dotted(self.evaluate(function))
-            keeps = dotted in _KEEPING_DECORATORS or (
-                isinstance(function, ast.Attribute)
-                and function.attr in ("setter", "getter", "deleter", "register")
-            )
-            if not keeps:
-                value = self.call_value(decorator, Arguments(positional=[value])) | value
-        return value
-
-    def _class(self, node: ast.ClassDef) -> None:
-        decorators = [(d, self.evaluate(d)) for d in node.decorator_list]
-        bases = EMPTY.union(*(self.evaluate(b) for b in node.bases))
-        for keyword in node.keywords:
-            self.evaluate(keyword.value)
-        bound, declared, _ = bound_names(node.body)
-        made = Thing(Kind.CLASS, node=node, late=late_loads(node), opaque=False, bases=tuple(bases))
-        outer = self.frame
-        frame = Frame(frozenset(bound), outer, module_names=frozenset(declared), class_body=True)
-        self.frame = frame
-        try:
-            self.run_block(node.body)
-            made.members = dict(frame.names)
-        finally:
-            self.frame = outer
-        for value in made.members.values():
-            made.holds |= {t for t in value if t.kind is not Kind.SCALAR}
-        self.store(node.name, self._decorated(frozenset({made}), decorators))
 
     # Branches.
 
@@ -361,13 +303,14 @@ class Executor(Magics, Evaluator):
 
     def _while(self, node: ast.While) -> None:
         def head() -> None:
-            self.evaluate(node.test)
+            self.test(node.test)
 
         head()
         self._loop(head, node.body, node.orelse)
 
     def _with(self, node: ast.With | ast.AsyncWith) -> bool:
         swallows = scoped = False
+        managers = EMPTY
         warned = "$warnings" in self.facts.mutated
         for item in node.items:
             value = self.evaluate(item.context_expr)
@@ -379,11 +322,16 @@ class Executor(Magics, Evaluator):
                 or (value and kinds(value) <= _CALM_MANAGERS)
             )
             scoped |= dotted == "warnings.catch_warnings"
-            entered = self.special(value, "__enter__", "__aenter__")
+            entered = self.special(value, "__enter__", "__aenter__") | self.consume(value)
+            managers |= value
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, entered or value)
         before = self.save()
         alive = self.run_block(node.body)
+        self.consume(managers)
+        self.special(managers, "__exit__", "__aexit__")
+        if kinds(managers) & {Kind.UNKNOWN, Kind.DATA}:
+            self.call_back(elements(managers))
         if swallows:
             self.join([before, self.save()] if alive else [before])
             alive = True
@@ -422,7 +370,7 @@ class Executor(Magics, Evaluator):
 
         def one(case: ast.match_case) -> bool:
             self._pattern(case.pattern, inside)
-            self.evaluate(case.guard)
+            self.test(case.guard)
             return self.run_block(case.body)
 
         branches = [lambda c=case: one(c) for case in node.cases]  # type: ignore[misc]
@@ -456,6 +404,7 @@ class Executor(Magics, Evaluator):
                 self.run_block(tree.body)
                 return frozenset({Thing(Kind.UNKNOWN)}) if name == "eval" else EMPTY
         if name == "__import__" and text is not None and ANY not in text:
+            self.imported(text)
             return frozenset({self.session.module(text.partition(".")[0], Kind.MODULE)})
         if name == "compile" or name == "__import__":
             return frozenset({Thing(Kind.UNKNOWN)})
@@ -472,14 +421,11 @@ class Executor(Magics, Evaluator):
             self.run_block(tree.body)
 
 
-def _dotted(value: Value) -> str:
-    """The import path of a value that is certainly one module or imported name."""
-    if len(value) == 1 and kinds(value) <= {Kind.MODULE, Kind.IMPORTED}:
-        return next(iter(value)).dotted
-    return ""
+def _named(name: str, value: Value) -> Arguments:
+    return Arguments([scalar(name), value])
 
 
 def _called(node: ast.expr, executor: Executor) -> str:
     if not isinstance(node, ast.Call):
         return ""
-    return _dotted(executor.evaluate(node.func))
+    return dotted_of(executor.evaluate(node.func))

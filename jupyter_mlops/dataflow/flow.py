@@ -30,6 +30,8 @@ class CellFlow:
         must_stores: names that it binds whichever way it goes.
         may_stores: names that it binds on some way through it.
         may_mutate: names bound before it whose object it may change, through whatever alias.
+        hidden: of ``may_mutate``, names of objects whose change nothing that looks at them shows
+            (what a cache remembers, who hears of an object's end): no evidence refutes it.
         deletes: names that are gone after it.
         imports: top-level packages that it imports or uses.
         side_imports: packages that it imports which nobody knows to be free of side effects.
@@ -49,6 +51,7 @@ class CellFlow:
     must_stores: frozenset[str] = frozenset()
     may_stores: frozenset[str] = frozenset()
     may_mutate: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
     deletes: frozenset[str] = frozenset()
     imports: frozenset[str] = frozenset()
     side_imports: frozenset[str] = frozenset()
@@ -113,6 +116,7 @@ def analyse(
         must_stores=frozenset(must),
         may_stores=frozenset(facts.stored - must - gone),
         may_mutate=frozenset(facts.mutated),
+        hidden=frozenset(facts.hidden & facts.mutated),
         deletes=frozenset(gone),
         imports=frozenset(facts.packages - {""}),
         side_imports=frozenset(facts.side_imports),
@@ -168,7 +172,7 @@ def _apply_bound(executor: Executor, bound: tuple[str, ...]) -> bool:
         if stars and executor.facts.binds_anything and not executor.facts.reads_anything:
             thing = executor.session.module(f"{stars[-1]}.{name}")
         else:
-            thing = Thing(Kind.UNKNOWN)
+            thing = executor.session.stranger
         executor.store(name, frozenset({thing}))
     return bool(unseen)
 

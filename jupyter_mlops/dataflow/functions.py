@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
+from abc import abstractmethod
+from collections.abc import Iterable
 
 from .arguments import Arguments
 from .heap import EMPTY, Frame, FunctionNode, Kind, Thing, Value, elements
 from .known_functions import TAME
-from .machine import GENERATOR_STATES, Machine, State
+from .machine import BUILTINS, GENERATOR_STATES, Machine, State
 from .paths import ANY
 from .scopes import bound_names, late_loads, parameters
 
-__all__ = ["Functions"]
+__all__ = ["Functions", "is_lazy"]
 
 _DEPTH = 12
 _STATIC, _CLASS = "staticmethod", "classmethod"
@@ -46,14 +48,38 @@ class Functions(Machine):
             scope = scope.parent
         return thing
 
+    @abstractmethod
+    def consume(self, value: Iterable[Thing], *, deep: bool = False) -> Value:
+        """Go on with iterators, generators, coroutines and handles."""
+
+    @abstractmethod
+    def call_method(self, receiver: Value, name: str, arguments: Arguments) -> Value:
+        """Call ``receiver.name``."""
+
     def run_function(
-        self, thing: Thing, arguments: Arguments, receiver: Value | None = None
+        self,
+        thing: Thing,
+        arguments: Arguments,
+        receiver: Value | None = None,
+        *,
+        now: bool = False,
     ) -> Value:
-        """Follow a call into a function of the notebook; return what it may return."""
+        """Follow a call into a function of the notebook; return what it may return.
+
+        The body of a generator or coroutine runs when somebody goes on with it, or ``now``.
+        """
         node = self.function_node(thing)
+        if node is not None and not now and is_lazy(node):
+            made = Thing(Kind.ITERATOR, late=thing.late, opaque=False)
+            made.resume = lambda machine: machine.run_function(thing, arguments, receiver, now=True)
+            self.hold([made], arguments.all | (receiver or EMPTY))
+            made.holds |= {t for t in thing.holds if not t.fixed}
+            return frozenset({made})
         if node is None or thing in self.running or len(self.running) >= _DEPTH:
             return self.unknown_call(frozenset({thing}), arguments, follow=False)
         self.step()
+        if thing.cached and thing.late - BUILTINS:  # The first answer stays.
+            self.mutate_hidden([thing])
         body: list[ast.stmt] = (
             [ast.Return(node.body)] if isinstance(node, ast.Lambda) else node.body
         )
@@ -77,16 +103,14 @@ class Functions(Machine):
             self.calls.pop()
             self.running.pop()
             self.frame = outer
-        if _is_generator(node):
-            made = Thing(Kind.ITERATOR, late=thing.late)
-            self.hold([made], value | arguments.all | frozenset({thing}))
-            made.holds |= {t for t in value if t.kind is not Kind.SCALAR}
-            return frozenset({made})
         return value
 
     def make_instance(self, cls: Thing, arguments: Arguments) -> Value:
         """Follow the making of an instance of a class of the notebook."""
         ancestor = _known_ancestor(cls)
+        for member in EMPTY.union(*(self.member(m, "__call__") for m in cls.meta)):
+            if member.kind is Kind.FUNCTION:
+                self.run_function(member, arguments, frozenset({cls}))
         # Where every attribute is set by code in the notebook, nothing is hidden inside.
         made = Thing(Kind.INSTANCE, bases=(cls,), dotted=ancestor or "", opaque=ancestor != "")
         self.hold([made], arguments.all)
@@ -96,7 +120,10 @@ class Functions(Machine):
             for member in self.member(cls, name):
                 if member.kind is Kind.FUNCTION:
                     found = True
-                    self.run_function(member, arguments, value)
+                    receiver = frozenset({cls}) if name == "__new__" else value
+                    given = self.run_function(member, arguments, receiver)
+                    if name == "__new__":
+                        value |= frozenset(t for t in given if t.kind is not Kind.SCALAR)
         if not found and ancestor is None:
             self.unknown_call(EMPTY, arguments)
         return value
@@ -137,7 +164,7 @@ class Functions(Machine):
                 continue
             for name in names:
                 for member in self.instance_member(thing, name):
-                    if member.kind is Kind.FUNCTION:
+                    if member.kind is Kind.FUNCTION and member not in self.running:
                         result |= self.run_member(thing, member, arguments or Arguments())
         return result
 
@@ -158,15 +185,22 @@ class Functions(Machine):
         """Let functions of the notebook that are handed to somebody be called with anything."""
         # One more look inside a container: lists and dictionaries of functions are common.
         self.step(len(given) // 4)
-        functions = {t for t in given | elements(given) if t.kind is Kind.FUNCTION}
+        functions = {t for t in given | elements(given) if t.kind in (Kind.FUNCTION, Kind.METHOD)}
         if not functions:
             return EMPTY
         rest = receiver | frozenset(t for t in given if t not in functions)
         rest = rest | elements(rest)
         result: Value = EMPTY
         for function in functions:
-            if function not in self.running and self.first_call(function, rest):
-                result |= self.run_function(function, Arguments(rest=rest, starred=True))
+            if function in self.running or not self.first_call(function, rest):
+                continue
+            passed = Arguments(rest=rest, starred=True)
+            if function.kind is Kind.METHOD:
+                held = frozenset(t for t in function.holds if t.kind is not Kind.FUNCTION)
+                result |= self.call_method(held, function.text or "", passed)
+            else:
+                result |= self.run_function(function, passed)
+        self.consume(result)
         return result
 
     def unknown_call(
@@ -180,8 +214,11 @@ class Functions(Machine):
         """A call of what nobody knows: all it can reach may change, and know of each other."""
         touched = callee | arguments.all
         if follow:
-            functions = frozenset(t for t in self.reach(touched) if t.kind is Kind.FUNCTION)
+            functions = frozenset(
+                t for t in self.reach(touched) if t.kind in (Kind.FUNCTION, Kind.METHOD)
+            )
             self.call_back(functions | arguments.all, callee)
+        self.consume(touched, deep=True)
         self.mutate(touched, deep=True)
         loose = [t for t in touched if not t.fixed]
         for thing in loose:
@@ -240,7 +277,10 @@ def _mentioned(node: FunctionNode) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
-def _is_generator(node: FunctionNode) -> bool:
+def is_lazy(node: FunctionNode) -> bool:
+    """Whether calling it runs nothing yet: a generator or a coroutine."""
+    if isinstance(node, ast.AsyncFunctionDef):
+        return True
     stack: list[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else list(node.body)
     while stack:
         inner = stack.pop()

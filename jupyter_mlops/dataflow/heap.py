@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import ast
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 __all__ = [
     "EMPTY",
@@ -48,6 +49,7 @@ class Kind(enum.Enum):
     MODULE = "module"
     IMPORTED = "imported"  # a function or class from a module
     FUNCTION = "function"  # defined in the notebook
+    METHOD = "method"  # bound to what it holds, its name is the text
     CLASS = "class"  # defined in the notebook
     INSTANCE = "instance"  # of such a class
     UNKNOWN = "unknown"
@@ -98,6 +100,10 @@ class Thing:
     bases: tuple[Thing, ...] = ()
     bundle: bool = False  # a fresh tuple of a library: its parts are objects of their own
     view: bool = False  # a column or slice of the table that it holds
+    cached: bool = False  # a function that remembers what it returned
+    meta: Value = frozenset()  # a class's class
+    # What going on with an iterator or coroutine runs, given the machine that works on the cell.
+    resume: Callable[[Any], Value] | None = None
 
     @property
     def fixed(self) -> bool:

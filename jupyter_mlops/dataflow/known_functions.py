@@ -23,12 +23,16 @@ __all__ = [
     "HARMLESS_MAGICS",
     "INSPECTS",
     "ITERATORS",
+    "KEEPS_CALLABLES",
     "KEEPS_TRAINING_DATA",
+    "LAZY_FUNCTIONS",
+    "NEW_FIGURE",
     "NO_RANDOM",
     "PLOT_PACKAGES",
     "PROLOGUE",
     "RANDOM_PREFIXES",
     "RANDOM_SKLEARN",
+    "READING",
     "SCALAR_PACKAGES",
     "SEEDS",
     "SHARES_ARGUMENT",
@@ -36,7 +40,10 @@ __all__ = [
     "SOLVERS_THAT_DRAW",
     "SPLITTERS",
     "STATE",
+    "STYLES",
     "TAME",
+    "WATCHES_END",
+    "WRITING",
     "state_of",
 ]
 
@@ -46,7 +53,8 @@ TAME = words(
     concurrent contextlib copy csv dataclasses datetime decimal difflib enum fnmatch fractions
     functools gc getpass glob gzip hashlib heapq hmac html importlib inspect io ipaddress itertools
     json keyword locale logging lzma math mimetypes numbers operator os pathlib pickle pkgutil
-    platform pprint random re secrets shutil site socket statistics string struct subprocess sys
+    platform pprint queue random re secrets shelve dbm shutil site socket sqlite3 statistics string
+    struct subprocess sys
     tempfile textwrap threading time timeit tokenize tomllib traceback types typing
     typing_extensions unicodedata urllib uuid warnings weakref zipfile zlib zoneinfo __future__
     numpy pandas scipy sklearn statsmodels polars pyarrow xgboost lightgbm catboost imblearn
@@ -59,6 +67,15 @@ TAME = words(
 
 PLOT_PACKAGES = words(
     "matplotlib mpl_toolkits seaborn plotly altair bokeh missingno wordcloud yellowbrick"
+)
+# Begin a figure of their own: what was drawn before is no longer the current one.
+NEW_FIGURE = words("figure subplots subplot_mosaic close")
+# How figures look from here on.
+STYLES = words(
+    """
+    use rc rcdefaults rc_file rc_context set_theme set_style set_palette set_context reset_defaults
+    set_defaults rcParams.update style.use set_option color_palette.set
+    """
 )
 FRAME_PACKAGES = words("pandas polars pyarrow scipy statsmodels patsy")
 ESTIMATOR_PACKAGES = words(
@@ -253,9 +270,11 @@ SHARES_ARGUMENT = words(
     numpy.atleast_1d numpy.atleast_2d numpy.atleast_3d numpy.split numpy.array_split numpy.hsplit
     numpy.vsplit numpy.frombuffer numpy.lib.stride_tricks.as_strided
     numpy.lib.stride_tricks.sliding_window_view numpy.diag numpy.diagonal numpy.flip numpy.fliplr
-    numpy.flipud numpy.rot90 numpy.rollaxis numpy.real numpy.imag numpy.memmap pandas.DataFrame
-    pandas.Series pandas.Index polars.from_numpy polars.from_arrow torch.from_numpy torch.as_tensor
-    copy.copy dataclasses.replace dataclasses.astuple types.SimpleNamespace types.MappingProxyType
+    numpy.flipud numpy.rot90 numpy.rollaxis numpy.real numpy.imag numpy.memmap numpy.nditer
+    pandas.DataFrame pandas.Series pandas.Index polars.from_numpy polars.from_arrow
+    torch.from_numpy torch.as_tensor
+    types.MethodType copy.copy dataclasses.replace dataclasses.astuple types.SimpleNamespace
+    types.MappingProxyType
     weakref.ref weakref.proxy functools.partial operator.itemgetter operator.attrgetter
     sklearn.utils.check_array sklearn.utils.Bunch tqdm.tqdm tqdm.trange tqdm.auto.tqdm
     tqdm.notebook.tqdm collections.deque collections.OrderedDict collections.ChainMap
@@ -264,6 +283,24 @@ SHARES_ARGUMENT = words(
 )
 CONTAINERS = words("list dict set tuple frozenset sorted reversed zip enumerate map filter")
 ITERATORS = words("iter zip enumerate map filter reversed")
+# They go over what they are given, and call what they are given, only when somebody asks.
+LAZY_FUNCTIONS = words(
+    """
+    iter zip enumerate map filter reversed itertools.chain itertools.chain.from_iterable
+    itertools.islice itertools.tee itertools.groupby itertools.pairwise itertools.batched
+    itertools.takewhile itertools.dropwhile itertools.filterfalse itertools.starmap
+    itertools.accumulate itertools.compress itertools.cycle itertools.zip_longest itertools.count
+    itertools.repeat csv.reader csv.DictReader csv.writer csv.DictWriter functools.partial
+    functools.partialmethod weakref.ref weakref.proxy tqdm.tqdm tqdm.auto.tqdm tqdm.notebook.tqdm
+    types.MethodType operator.methodcaller contextlib.closing io.TextIOWrapper io.BufferedReader
+    """
+)
+# They hear of the end of their first argument.
+WATCHES_END = words("weakref.finalize weakref.ref weakref.proxy")
+# What they make may call later what it was given.
+KEEPS_CALLABLES = words(
+    "functools threading concurrent asyncio types weakref sched signal contextlib unittest"
+)
 # Built-ins and functions that only look: even an iterator survives them.
 INSPECTS = words(
     """
@@ -275,7 +312,7 @@ INSPECTS = words(
 # dotted name -> position of the path that it reads or writes (also given by these keywords).
 FILE_READS: dict[str, int] = {
     "numpy.load": 0, "numpy.loadtxt": 0, "numpy.genfromtxt": 0, "numpy.fromfile": 0,
-    "numpy.memmap": 0, "joblib.load": 0, "skops.io.load": 0,
+    "shelve.open": 0, "dbm.open": 0, "numpy.memmap": 0, "joblib.load": 0, "skops.io.load": 0,
     "os.listdir": 0, "os.scandir": 0, "os.stat": 0, "os.walk": 0, "os.path.exists": 0,
     "os.path.isfile": 0, "os.path.isdir": 0, "os.path.getsize": 0, "os.path.getmtime": 0,
     "glob.glob": 0, "glob.iglob": 0, "shutil.copy": 0, "shutil.copy2": 0, "shutil.copyfile": 0,
@@ -287,7 +324,8 @@ FILE_READS: dict[str, int] = {
     "os.replace": 0, "os.chdir": 0, "dotenv.load_dotenv": 0,
 }  # fmt: skip
 FILE_WRITES: dict[str, int] = {
-    "numpy.save": 0, "numpy.savez": 0, "numpy.savez_compressed": 0, "numpy.savetxt": 0,
+    "shelve.open": 0, "dbm.open": 0, "numpy.memmap": 0, "numpy.save": 0,
+    "numpy.savez": 0, "numpy.savez_compressed": 0, "numpy.savetxt": 0,
     "joblib.dump": 1, "skops.io.dump": 1, "os.makedirs": 0, "os.mkdir": 0, "os.remove": 0,
     "os.unlink": 0, "os.rmdir": 0, "os.rename": 1, "os.replace": 1, "os.removedirs": 0,
     "shutil.copy": 1, "shutil.copy2": 1, "shutil.copyfile": 1, "shutil.copytree": 1,
@@ -296,6 +334,10 @@ FILE_WRITES: dict[str, int] = {
     "matplotlib.pyplot.savefig": 0, "matplotlib.pyplot.imsave": 0, "torch.save": 1,
     "pandas.ExcelWriter": 0, "pandas.HDFStore": 0,
 }  # fmt: skip
+
+# Of other functions, by how the name begins: every text that they are given may be a path.
+READING = ("read", "load", "open", "scan", "dataset", "parse", "imread")
+WRITING = ("write", "save", "dump", "sink", "export", "new_file", "new_stream", "imwrite", "imsave")
 
 # Shell commands that change nothing (when not redirected).
 SHELL_READS = words(

@@ -122,6 +122,7 @@ ITERATES = words(
 # Change the receiver, which may hold the arguments afterwards; the arguments stay as they are.
 MUTATES = words(
     """
+    __iadd__ __ior__ __setitem__ __delitem__ subtract
     add append appendleft clear difference_update discard extend extendleft fill insert
     intersection_update isetitem itemset move_to_end partition pop popitem popleft push put putmask
     remove resize reverse rotate set_callbacks set_output set_params setdefault

@@ -17,10 +17,21 @@ from .heap import EMPTY, Frame, FunctionNode, Kind, Thing, Value, reach
 from .known_functions import PLOT_PACKAGES, TAME
 from .paths import ANY, is_local
 
-__all__ = ["BUILTINS", "GENERATOR_STATES", "Facts", "Machine", "Session", "State", "TooLarge"]
+__all__ = [
+    "BUILTINS",
+    "GENERATOR_STATES",
+    "UNSEEN",
+    "Facts",
+    "Machine",
+    "Session",
+    "State",
+    "TooLarge",
+]
 
 BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "__name__", "__file__"}
 GENERATOR_STATES = ("$rng:random", "$rng:numpy", "$rng:torch", "$rng:tensorflow")
+UNSEEN = "$unseen"  # What cells that may have bound anything made.
+MODULE_STATE = "$module:"  # The state of a package nobody knows.
 _STEPS = 20_000
 
 
@@ -35,8 +46,11 @@ class Session:
     names: dict[str, Value] = field(default_factory=dict)
     imported: dict[str, Thing] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
+    finalizers: list[tuple[Value, Value]] = field(default_factory=list)  # (of what, called then)
     seeded: set[str] = field(default_factory=set)
     anything_bound: bool = False  # a cell ran that may have bound any name
+    # What such a cell bound, as one: its names may share objects and read each other.
+    stranger: Thing = field(default_factory=lambda: Thing(Kind.UNKNOWN))
 
     def module(self, dotted: str, kind: Kind = Kind.IMPORTED) -> Thing:
         """The one thing that stands for an import path."""
@@ -59,6 +73,7 @@ class Facts:
     stored: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     mutated: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)  # of these, changed where nobody can look
     files_read: set[str] = field(default_factory=set)
     files_written: set[str] = field(default_factory=set)
     files_replaced: set[str] = field(default_factory=set)
@@ -94,6 +109,7 @@ class Machine(ABC):
         self.calls: list[list[State]] = []  # where each open call returned
         self.returned: list[Value] = []
         self.running: list[Thing] = []
+        self.resuming: set[Thing] = set()
         self._called: set[tuple[Thing, Value]] = set()
         self._steps = 0
 
@@ -141,6 +157,11 @@ class Machine(ABC):
         self.facts.packages |= {
             t.package for t in value if t.kind in (Kind.MODULE, Kind.IMPORTED) and t.package
         }
+        for thing in value:
+            if thing.kind in (Kind.MODULE, Kind.IMPORTED) and not _tame(thing):
+                self.depend(MODULE_STATE + thing.package)
+        if self.session.stranger in value:
+            self.depend(UNSEEN)
         return value
 
     def _unbound(self, name: str) -> Thing:
@@ -149,7 +170,7 @@ class Machine(ABC):
         stars = self.session.stars
         if stars and all(star.partition(".")[0] in TAME for star in stars):
             return self.session.module(f"{stars[-1]}.{name}")
-        return Thing(Kind.UNKNOWN)
+        return self.session.stranger if self.session.anything_bound else Thing(Kind.UNKNOWN)
 
     def read(self, name: str, _active: set[str] | None = None) -> None:
         """Record that a global name is read, with what functions reached through it read."""
@@ -175,10 +196,15 @@ class Machine(ABC):
                     self.mutate(frame.made)
                 return
             frame = frame.parent
+        self.released(name, self.names.get(name, EMPTY) - value)
         self.names[name] = value
         self.facts.stored.add(name)
         self.defined.add(name)
         self.gone.discard(name)
+
+    @abstractmethod
+    def released(self, name: str, value: Value) -> None:
+        """A name lets go of a value."""
 
     def delete(self, name: str) -> None:
         """Unbind a name."""
@@ -186,7 +212,7 @@ class Machine(ABC):
             self.frame.names.pop(name, None)
             return
         self.read(name)  # It must be there to be deleted.
-        self.names.pop(name, None)
+        self.released(name, self.names.pop(name, EMPTY))
         self.facts.deleted.add(name)
         self.defined.discard(name)
         self.gone.add(name)
@@ -200,6 +226,13 @@ class Machine(ABC):
             self.defined.discard(name)
 
     # Objects.
+
+    def mutate_hidden(self, things: Iterable[Thing]) -> None:
+        """Record a change of what no look at the objects shows: caches, finalizers."""
+        before, self.facts.mutated = self.facts.mutated, set()
+        self.mutate(things)
+        self.facts.hidden |= self.facts.mutated
+        self.facts.mutated |= before
 
     def mutate(self, things: Iterable[Thing], *, deep: bool = False, columns: bool = False) -> None:
         """Record that objects may change, for every name that leads to one of them.
@@ -216,8 +249,12 @@ class Machine(ABC):
         if not targets:
             return
         for thing in targets:
-            if thing.kind is Kind.HANDLE and thing.text is not None:
+            if thing.kind in (Kind.HANDLE, Kind.ARRAY) and thing.text is not None:
                 self.facts.files_written.add(thing.text)
+            elif thing.kind in (Kind.MODULE, Kind.IMPORTED):
+                self.facts.mutated.add(MODULE_STATE + thing.package)
+        if self.session.stranger in targets:
+            self.facts.mutated.add(UNSEEN)
         for name, value in self.names.items():
             if name in self.defined or name in self.facts.mutated:
                 continue
@@ -229,7 +266,7 @@ class Machine(ABC):
         self.step(len(value) // 8)
         kept = {t for t in value if t.kind is not Kind.SCALAR or t.text is not None}
         for holder in holders:
-            if not holder.fixed or holder.kind is Kind.CLASS:
+            if not holder.fixed or holder.kind in _ATTACHED:
                 holder.holds |= kept - {holder}
 
     # State outside the namespace.
@@ -333,6 +370,10 @@ class Machine(ABC):
     def function_node(self, thing: Thing) -> FunctionNode | None:
         """The definition of a function of the notebook."""
         return None if isinstance(thing.node, ast.ClassDef) else thing.node
+
+
+# These stay as they are when what holds them changes, yet take attributes.
+_ATTACHED = frozenset({Kind.CLASS, Kind.FUNCTION, Kind.LOGGER})
 
 
 def _tame(thing: Thing) -> bool:

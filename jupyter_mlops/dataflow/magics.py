@@ -84,6 +84,7 @@ class Magics(Machine):
             self.file_read([line.split()[0] if line.split() else None, None])
             self.file_written([None])
             self.facts.binds_anything = True
+            self.facts.reads_anything |= "-i" in line.split()
             self.facts.effects.add("$anything")
         elif name == "reset" or name == "reset_selective":
             self.facts.binds_anything = True

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 
 from . import known_functions as known
 from .arguments import MISSING, Arguments
-from .functions import Functions
 from .heap import EMPTY, Kind, Thing, Value, elements, kinds, scalar
+from .implicit import Implicit
 from .known_methods import (
     ACCESSORS,
     DRAWS_RANDOM,
@@ -26,19 +27,24 @@ from .known_methods import (
     WRITES_FILE,
 )
 from .paths import ANY
+from .protocols import SHOWN
 
-__all__ = ["CALM", "USED_UP", "Methods", "writes"]
+__all__ = ["CALM", "Methods", "writes"]
 
-USED_UP = frozenset({Kind.ITERATOR, Kind.HANDLE})
 CALM = SCALAR | SHARES | ITERATES | PURE
 _ELEMENT_METHODS = frozenset({"get", "pop", "popitem", "popleft", "setdefault"})
 _TABLES = frozenset({Kind.FRAME, Kind.ARRAY})
+_WORD = re.compile(r"[^\W\d]\w*")
+_LOCAL = re.compile(r"@([^\W\d]\w*)")
+# They look names up that stand in their text, among the variables of the notebook.
+_NAMING = {"query": _LOCAL, "eval": _LOCAL, "sql": _WORD, "sqldf": _WORD}
+_HANDLER_METHODS = ("filter", "handle", "emit", "format")
 _PATH_KEYWORDS = (
     "path", "path_or_buf", "buf", "excel_writer", "fname", "file", "filename", "path_or_stream",
 )  # fmt: skip
 
 
-class Methods(Functions):
+class Methods(Implicit):
     """Dispatch of ``receiver.name(...)`` by what the receiver is."""
 
     def call_method(
@@ -88,13 +94,13 @@ class Methods(Functions):
         if thing.kind is Kind.HANDLE:
             return self._handle_method(thing, name, arguments)
         if thing.kind is Kind.LOGGER:
-            self.depend("$logging")
-            return EMPTY
+            return self._logger_method(thing, name, arguments)
         if thing.kind in (Kind.SCALAR, Kind.PATH):
             return self._fixed_method(thing, name, arguments)
         if thing.kind is Kind.ITERATOR:
-            self.mutate(one)
-            return elements(one)
+            return self.consume(one) | elements(one)
+        if thing.kind is Kind.METHOD:
+            return self.call_value(one, arguments) if name == "__call__" else EMPTY
         return self._known_method(thing, name, arguments, accessors)
 
     def _plot_method(self, thing: Thing, name: str, arguments: Arguments) -> Value:
@@ -105,8 +111,19 @@ class Methods(Functions):
             self._write_argument(arguments)
         return frozenset({thing})
 
+    def _logger_method(self, thing: Thing, name: str, arguments: Arguments) -> Value:
+        self.depend("$logging")
+        if name.startswith(("add", "set", "remove", "propagate")):
+            self.mutate([thing])
+            self.hold([thing], arguments.all)
+            self.affect("$logging")
+        else:
+            self.implicit(arguments.all)
+            self.special(frozenset(self.reach([thing])), *_HANDLER_METHODS)
+        return frozenset({thing})
+
     def _handle_method(self, thing: Thing, name: str, arguments: Arguments) -> Value:
-        self.mutate([thing])
+        self.consume([thing])
         self.hold([thing], arguments.all)
         if thing.package in ("numpy", "random", "torch"):
             if name in ("shuffle", "permute"):
@@ -118,6 +135,8 @@ class Methods(Functions):
 
     def _fixed_method(self, thing: Thing, name: str, arguments: Arguments) -> Value:
         self.call_back(arguments.all)
+        if name == "format":
+            self.implicit(arguments.all, SHOWN)
         if thing.kind is Kind.PATH:
             if name in PATH_READS:
                 mode = arguments.literal("mode", 0)
@@ -148,6 +167,11 @@ class Methods(Functions):
     ) -> Value:
         one = frozenset({thing})
         given = arguments.all
+        if thing.cached:  # ``cache_clear``
+            self.mutate_hidden(one)
+        self.implicit(given | one if thing.kind is Kind.CONTAINER else given)
+        if name in _NAMING:
+            self.read_named(name, arguments)
         changed = self._change_in_place(one, name, arguments)
         if name in FITS and thing.kind is not Kind.FRAME:
             return self._fit(thing, name, arguments)
@@ -184,6 +208,14 @@ class Methods(Functions):
             self.file_read([t.text for t in given if t.text is not None] or [None])
         return self.unknown_call(one, arguments)
 
+    def read_named(self, name: str, arguments: Arguments) -> None:
+        """Variables that an expression or a query names in its text."""
+        for value in arguments:
+            for thing in value:
+                found = _NAMING.get(name, _WORD).findall(thing.text or "")
+                for word in sorted(set(found) & self.names.keys()):
+                    self.lookup(word)
+
     def _method_result(self, thing: Thing, name: str, arguments: Arguments) -> Value:
         one = frozenset({thing})
         if name in SCALAR:
@@ -194,7 +226,7 @@ class Methods(Functions):
             return elements(one) | arguments.all
         if thing.kind in (Kind.CONTAINER, Kind.DATA):
             held = set(thing.holds | arguments.all | elements(arguments.all))
-            if name in SHARES and thing.opaque:
+            if name in SHARES:  # A view of a dictionary follows it.
                 held.add(thing)
             return frozenset({Thing(Kind.CONTAINER, holds=held, opaque=thing.opaque)})
         shares = name in SHARES or arguments.literal("copy") is False
@@ -245,11 +277,11 @@ class Methods(Functions):
 
     def _use_up(self, arguments: Arguments) -> None:
         for value in arguments:
-            spent = [t for t in value if t.kind in USED_UP or t.kind is Kind.PLOT]
+            self.consume(value)
+            spent = [t for t in value if t.kind is Kind.PLOT]
             if spent:
                 self.mutate(spent)
-                if Kind.PLOT in kinds(spent):
-                    self.affect("$plot")
+                self.affect("$plot")
 
     def _write_argument(self, arguments: Arguments) -> None:
         target = arguments.get(0, *_PATH_KEYWORDS)
@@ -262,6 +294,10 @@ class Methods(Functions):
         self.mutate(t for t in target | (connection or EMPTY) if t.kind is Kind.HANDLE)
 
     # What the modules above this one know.
+
+    @abstractmethod
+    def call_value(self, callee: Value, arguments: Arguments, *, unused: bool = False) -> Value:
+        """Call whatever ``callee`` may be."""
 
     @abstractmethod
     def call_imported(self, callee: Thing, arguments: Arguments, *, unused: bool = False) -> Value:

@@ -39,6 +39,8 @@ def join(first: str, *rest: str) -> str:
 def linked(first: str, second: str) -> bool:
     """Whether two paths may name the same file, or one a folder that holds the other."""
     a, b = normal(first), normal(second)
+    if "." in (a, b):  # The working directory holds whatever has a relative path.
+        return not (a if b == "." else b).startswith(("/", "../"))
     if ANY not in a and ANY not in b:
         return a == b or a.startswith(_folder(b)) or b.startswith(_folder(a))
     if ANY in a and ANY in b:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from . import known_functions as known
 from .arguments import MISSING, Arguments
-from .heap import Kind, Thing, Value, elements, kinds, scalar, text_of
-from .methods import USED_UP, Methods
+from .heap import EMPTY, Kind, Thing, Value, elements, kinds, scalar, text_of
+from .implicit import USED_UP
+from .known_methods import words
+from .methods import Methods
 from .paths import ANY, join
 
 __all__ = ["Results"]
 
+_ITERATOR_MAKERS = frozenset(
+    {"finditer", "iglob", "walk", "scandir", "reader", "DictReader", "iterdir"}
+)
+_HANDLE_PACKAGES = words("io shelve dbm sqlite3 queue socket gzip bz2 lzma zipfile")
 _DRAWING_PACKAGES = frozenset({"sklearn", "imblearn"})
 
 
@@ -23,6 +29,8 @@ class Results(Methods):
         given = arguments.all
         if not rest:
             return self._made_by_builtin(dotted, given)
+        if dotted in ("random.getstate", "numpy.random.get_state"):
+            return frozenset({Thing(Kind.DATA)})
         if dotted in known.GENERATORS:
             return frozenset({Thing(Kind.HANDLE, dotted=dotted)})
         if dotted in ("copy.copy", "copy.deepcopy"):
@@ -50,7 +58,13 @@ class Results(Methods):
                 kind = Kind.UNKNOWN if name != "tqdm" else Kind.DATA
             if package == "tqdm" and kinds(given) & USED_UP:
                 kind = Kind.ITERATOR
-            made = Thing(kind, dotted=dotted if package == "pandas" else "")
+            if dotted == "types.MethodType":
+                kind = Kind.UNKNOWN
+            made = Thing(kind, dotted=dotted if package in ("pandas", "collections") else "")
+            # Writing to it writes to what it was made from.
+            made.view = package == "numpy" or name in ("ChainMap", "proxy")
+            if name == "memmap":  # Writing to it writes to its file.
+                made.text = text_of(arguments.get(0, "filename") or EMPTY) or ANY
             self.hold([made], given | elements(given))
             return frozenset({made})
         if package == "pathlib" and name in ("Path", "PurePath", "PosixPath", "home", "cwd"):
@@ -65,7 +79,7 @@ class Results(Methods):
         if package in known.PLOT_PACKAGES:
             return frozenset({Thing(Kind.PLOT)})
         if dotted == "logging.getLogger":
-            return frozenset({Thing(Kind.LOGGER)})
+            return frozenset({self.session.module("logging.Logger", Kind.LOGGER)})
         if package in known.ESTIMATOR_PACKAGES and name[:1].isupper():
             return self._estimator(dotted, name, arguments)
         if dotted.startswith("sklearn.pipeline.make_") or name == "make_column_transformer":
@@ -80,8 +94,18 @@ class Results(Methods):
                 )
             scores = dotted.startswith("sklearn.metrics.") and name.endswith(("_score", "_error"))
             return scalar() if scores else frozenset({Thing(Kind.FRAME, bundle=True)})
-        if package == "itertools" or name in ("finditer", "iglob", "walk", "scandir", "reader"):
-            return self._holding(Kind.ITERATOR, given)
+        if package == "itertools" or name in _ITERATOR_MAKERS:
+            kept = given | frozenset(t for t in elements(given) if t.kind is not Kind.METHOD)
+            made = Thing(Kind.ITERATOR)
+            self.hold([made], kept)
+            return frozenset({made})
+        if package in _HANDLE_PACKAGES or name in ("new_file", "new_stream", "ParquetWriter"):
+            first = text_of(
+                arguments.get(0, "file", "filename", "database", "sink", "where") or EMPTY
+            )
+            made = Thing(Kind.HANDLE, text=first if package != "io" else None)
+            self.hold([made], given)
+            return frozenset({made})
         if dotted.startswith("pandas.read_") and arguments.given("chunksize", "iterator"):
             return frozenset({Thing(Kind.ITERATOR)})
         if package == "numpy":
@@ -89,15 +113,14 @@ class Results(Methods):
         if package in known.FRAME_PACKAGES:
             handle = name in ("ExcelWriter", "HDFStore", "ExcelFile")
             made = Thing(Kind.HANDLE if handle else Kind.FRAME, bundle=not handle)
-            made.text = next((t.text for t in given if t.text), None) if handle else None
+            made.text = text_of(arguments.get(0, "path") or EMPTY) if handle else None
             return frozenset({made})
-        if package in ("io", "sqlite3", "queue", "socket", "gzip", "bz2", "lzma", "zipfile"):
-            texts = [t.text for t in given if t.text is not None]
-            made = Thing(Kind.HANDLE, text=texts[0] if package != "io" and texts else None)
-            self.hold([made], given)
-            return frozenset({made})
+        if name.endswith("Queue"):
+            return self._holding(Kind.HANDLE, given)
         if package in ("torch", "tensorflow", "keras", "concurrent", "asyncio", "threading"):
             return self._holding(Kind.UNKNOWN, given)
+        if dotted in ("csv.writer", "csv.DictWriter"):
+            return self._holding(Kind.HANDLE, given)
         return self._holding(Kind.DATA, given)
 
     def _holding(self, kind: Kind, value: Value) -> Value:
@@ -127,16 +150,20 @@ class Results(Methods):
         if name in known.CONTAINERS:
             kind = Kind.ITERATOR if name in known.ITERATORS else Kind.CONTAINER
             inner = {t for t in elements(given) if t.kind is not Kind.SCALAR or t.text is not None}
+            if kind is Kind.ITERATOR:  # Going on with it goes on with these.
+                lasting = (*USED_UP, Kind.FUNCTION, Kind.METHOD, Kind.INSTANCE)
+                inner |= {t for t in given if t.kind in lasting}
+                inner |= {t for t in given if t.kind is Kind.CONTAINER} if name == "iter" else set()
             return frozenset({Thing(kind, holds=inner, opaque=False)})
         if name == "iter":
-            self.special(given, "__iter__")
-            return frozenset({Thing(Kind.ITERATOR, holds=set(given))})
+            own = self.special(given, "__iter__")
+            return frozenset({Thing(Kind.ITERATOR, holds=set(given | elements(given)))}) | own
         if name in ("min", "max"):
             return given | elements(given)
         if name == "str":
             return scalar(next((t.text for t in given if t.text is not None), ANY))
-        if name in ("object", "bytearray", "memoryview", "slice"):
-            return frozenset({Thing(Kind.DATA, holds=set(given))})
+        if name in ("object", "bytearray", "memoryview", "slice", "property"):
+            return frozenset({Thing(Kind.DATA, holds=set(given), view=name == "memoryview")})
         return scalar()
 
 

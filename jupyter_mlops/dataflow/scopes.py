@@ -63,11 +63,27 @@ def late_loads(node: ast.AST) -> frozenset[str]:
     found: set[str] = set()
     if isinstance(node, _FUNCTIONS):
         _collect_body(node, frozenset(), found)
+    elif isinstance(node, ast.GeneratorExp):
+        _collect(node, frozenset(), found)
+        at_once: set[str] = set()
+        _collect(node.generators[0].iter, frozenset(), at_once)
+        found -= at_once - _inside(node)
     elif isinstance(node, ast.ClassDef):
         for inner in _own_nodes(node.body):
             if isinstance(inner, (*_FUNCTIONS, ast.ClassDef)):
                 found |= late_loads(inner)
     return frozenset(found)
+
+
+def _inside(node: ast.GeneratorExp) -> set[str]:
+    """Names loaded in a generator expression apart from its first source."""
+    parts: list[ast.AST] = [node.elt, *node.generators[1:], *node.generators[0].ifs]
+    return {
+        n.id
+        for part in parts
+        for n in ast.walk(part)
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+    }
 
 
 def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from ..model.events import CellEvent
 from .flow import CellFlow, analyse
 from .known_functions import PROLOGUE, TAME
-from .machine import Session
+from .machine import UNSEEN, Session
 from .paths import ANY, linked
+from .refine import refine_all
 
 __all__ = ["Reason", "Slice", "backward_slice", "flows"]
 
@@ -53,7 +54,10 @@ class Slice:
 
 
 def flows(events: Sequence[CellEvent]) -> tuple[CellFlow, ...]:
-    """Analyse executed cells in order, each in the light of those before it."""
+    """Analyse executed cells in order, each in the light of those before it.
+
+    What was seen while they ran corrects what their text says (``refine``).
+    """
     session = Session()
     found = []
     for event in events:
@@ -62,7 +66,7 @@ def flows(events: Sequence[CellEvent]) -> tuple[CellFlow, ...]:
             found.append(CellFlow())
         else:
             found.append(analyse(event.source, session, failed=failed, bound=event.bound))
-    return tuple(found)
+    return tuple(refine_all(events, found))
 
 
 def backward_slice(
@@ -185,7 +189,9 @@ class _Walk:
             if name in cell.must_stores:
                 self._keep(index, Reason(reader, name, "binds"))
                 return
-            if name in cell.may_stores or (cell.binds_anything and not name.startswith("$")):
+            if name in cell.may_stores or (
+                cell.binds_anything and (name == UNSEEN or not name.startswith("$"))
+            ):
                 self._keep(index, Reason(reader, name, "may bind"))
             elif name in cell.may_mutate:
                 self._keep(index, Reason(reader, name, "may change"))

@@ -27,6 +27,7 @@ __all__ = [
     "declared_parameters",
     "language_of",
     "notebook_values",
+    "parameters_in",
     "read_notebook",
 ]
 
@@ -133,6 +134,20 @@ def declared_parameters(node: Any, path: Path | str) -> DeclaredParameters:
         raise NotebookError(
             f"the parameters cell of {path} is not valid Python{where}: {error}", path=str(path)
         ) from error
+    found, opaque = _read(source, tree)
+    return DeclaredParameters(tuple(found.values()), frozenset(opaque), tagged=True)
+
+
+def parameters_in(source: str) -> tuple[Parameter, ...]:
+    """Return what statements that assign literals declare, as in a ``parameters`` cell.
+
+    Raises ``SyntaxError`` for what is not Python.
+    """
+    found, _ = _read(source, ast.parse(source))
+    return tuple(found.values())
+
+
+def _read(source: str, tree: ast.Module) -> tuple[dict[str, Parameter], set[str]]:
     comments = _comments(source)
     found: dict[str, Parameter] = {}
     opaque: set[str] = set()
@@ -146,7 +161,7 @@ def declared_parameters(node: Any, path: Path | str) -> DeclaredParameters:
                 default = None
             text = comments.get(statement.end_lineno or 0, "")
             found[name] = Parameter(name, default, schema, text)
-    return DeclaredParameters(tuple(found.values()), frozenset(opaque), tagged=True)
+    return found, opaque
 
 
 def notebook_values(

@@ -11,6 +11,7 @@ from ..errors import PipelineError
 from ..model.pipeline import Pipeline
 from ..model.ports import NotebookExecutor
 from ..project import Project
+from .data import data_parameters
 from .declared import declared_parameters, notebook_values, read_notebook
 from .files import PIPELINE_FILE
 from .graph import execution_order
@@ -58,6 +59,7 @@ def plan_pipeline(
     given: Mapping[str, Any],
     run_id: str,
     executor: NotebookExecutor,
+    data: str = "auto",
 ) -> Plan:
     """Check a pipeline's notebooks, kernel and parameters and decide its paths.
 
@@ -66,6 +68,7 @@ def plan_pipeline(
     """
     params = _pinned(project, effective_parameters(pipeline, given))
     folder = Path(pipeline.folder).resolve()
+    params |= data_parameters(project, pipeline.name, folder, params, given, data)
     run_folder = project.runs / run_id
     files = {
         f"{step.name}.{name}": run_folder / step.name / file

@@ -51,13 +51,16 @@ def run_pipeline(
     require_delivery: bool = False,
     timeout: float | None = None,
     trigger: Mapping[str, str] | None = None,
+    data: str = "auto",
 ) -> RunOutcome:
     """Execute a pipeline or a notebook, record the run in the journal and deliver it.
 
     ``target`` is a pipeline's name, its folder, its ``pipeline.yaml`` or a notebook; ``timeout`` is
     in seconds for the whole run; ``trigger`` says what fired it (``{"schedule": id}``) and becomes
-    tags.  ``progress`` gets each cell and ``on_step`` each step, in this thread.  The notebooks are
-    not changed; their executed copies are in ``.mlops/runs/<run id>/``.
+    tags.  ``data`` is what a promoted pipeline reads: ``source``, ``pinned`` (the snapshots of its
+    proof) or ``auto``, the sources that are here.  ``progress`` gets each cell and ``on_step`` each
+    step, in this thread.  The notebooks are not changed; their executed copies are in
+    ``.mlops/runs/<run id>/``.
 
     A failing notebook and an interrupt are outcomes, not exceptions, and so is a tracking server
     that does not answer: the run is kept and a warning says so.  Raises ``UsageError`` and its kind
@@ -67,7 +70,7 @@ def run_pipeline(
     found = find_target(project, target)
     executor = load_port("executor")()
     if isinstance(found, Pipeline):
-        plan = plan_pipeline(project, found, parameters or {}, run_id, executor)
+        plan = plan_pipeline(project, found, parameters or {}, run_id, executor, data)
     else:
         plan = plan_notebook(project, found, parameters or {}, run_id, executor)
     if not register:

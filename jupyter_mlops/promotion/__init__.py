@@ -1,5 +1,7 @@
-"""Promotion: a tracked notebook becomes a pipeline of what its result needs, with a proof."""
+"""Promotion: a notebook's result becomes a pipeline of what it needs, with a proof."""
 
+from .plan import PlanEdits, PromotionPlan
+from .planning import plan
 from .promote import Promotion, promote
 
-__all__ = ["Promotion", "promote"]
+__all__ = ["PlanEdits", "Promotion", "PromotionPlan", "plan", "promote"]

@@ -11,11 +11,11 @@ import shutil
 import time
 from pathlib import Path
 
-from ..errors import ConflictError, ProjectError
+from ..errors import ProjectError
 from ..pipelines import POLICY_FILE
 from ..project import Project
 
-__all__ = ["PROOF_FILE", "check_untouched", "digest", "install"]
+__all__ = ["PROOF_FILE", "digest", "install"]
 
 PROOF_FILE = "proof.json"
 
@@ -23,36 +23,6 @@ PROOF_FILE = "proof.json"
 def digest(path: Path) -> str:
     """SHA-256 of a file, as ``sha256sum`` prints it."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def check_untouched(folder: Path) -> None:
-    """Raise ``ConflictError`` naming the files of an earlier promotion that were edited since."""
-    try:
-        written = json.loads((folder / PROOF_FILE).read_text(encoding="utf-8"))["files"]
-    except FileNotFoundError:
-        if folder.exists():
-            raise ConflictError(
-                f"{folder} exists and was not made by a promotion",
-                hint="Choose another name with --name, or replace it with --force.",
-            ) from None
-        return
-    except (ValueError, KeyError, TypeError, OSError):
-        raise ConflictError(
-            f"{folder / PROOF_FILE} cannot be read, so whether you have edited the pipeline is not "
-            "known",
-            hint="Choose another name with --name, or replace it with --force.",
-        ) from None
-    edited = sorted(
-        name
-        for name, known in written.items()
-        if name != POLICY_FILE and (not (folder / name).is_file() or digest(folder / name) != known)
-    )
-    if edited:
-        raise ConflictError(
-            f"{folder} was edited by hand since it was promoted: {', '.join(edited)}",
-            hint="Choose another --name, or replace it with --force (the old one is kept aside).",
-            files=edited,
-        )
 
 
 def install(project: Project, new: Path, name: str) -> str:

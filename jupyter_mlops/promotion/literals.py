@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +24,15 @@ _PLAIN = (bool, int, float, str, type(None))
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """``lines`` of the parameters cell, the names in it, and the cells that remain."""
+    """``lines`` of the parameters cell, the names in it, and the cells that remain.
+
+    ``origins`` are the positions of the cells that the lines came from.
+    """
 
     names: tuple[str, ...]
     lines: tuple[str, ...]
     cells: tuple[str, ...]
+    origins: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,10 @@ class _Literal:
     mutable: bool
 
 
-def extract_parameters(sources: Sequence[str], flows: Sequence[CellFlow]) -> Extracted:
-    """Take the parameters out of the kept cells.
+def extract_parameters(
+    sources: Sequence[str], flows: Sequence[CellFlow], leave: Container[str] = ()
+) -> Extracted:
+    """Take the parameters out of the kept cells, but for the names in ``leave``.
 
     ``flows`` says of each source what it does in its session.  Never raises for any source: a cell
     that is not plain Python keeps its literals.
@@ -56,7 +62,7 @@ def extract_parameters(sources: Sequence[str], flows: Sequence[CellFlow]) -> Ext
     for literal in found:
         name = literal.name
         fixed = name in touched or (literal.mutable and name in changed)
-        if fixed or name not in used or not is_parameter_name(name):
+        if fixed or name in leave or name not in used or not is_parameter_name(name):
             refused.add(name)
         elif name in chosen and _read_between(sources, name, chosen[name], literal):
             refused.add(name)  # The first value is used before the second replaces it.
@@ -70,7 +76,10 @@ def extract_parameters(sources: Sequence[str], flows: Sequence[CellFlow]) -> Ext
     )
     order = sorted(accepted.values(), key=lambda x: (x.cell, x.first))
     return Extracted(
-        names=tuple(x.name for x in order), lines=tuple(x.text for x in order), cells=cells
+        names=tuple(x.name for x in order),
+        lines=tuple(x.text for x in order),
+        cells=cells,
+        origins=tuple(x.cell for x in order),
     )
 
 

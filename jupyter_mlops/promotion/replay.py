@@ -1,10 +1,11 @@
-"""The replay: the written pipeline runs once in a fresh kernel, and its metrics are compared."""
+"""The replay: the written pipeline runs in fresh kernels, and what it gives is compared."""
 
 from __future__ import annotations
 
+import copy
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,78 +13,264 @@ from typing import Any
 from ..journal import default_redactor
 from ..model.ports import CellProgress, NotebookExecutor
 from ..project import Project
+from .notebooks import write_notebook
+from .step import Composed
 
-__all__ = ["Difference", "Replay", "replay"]
+__all__ = ["Difference", "Replay", "Replayer", "compare_metrics"]
+
+_CHECK = """\
+def _mlops_check():
+    import types
+
+    module = types.ModuleType("mlops_probe")
+    with open({source}, encoding="utf-8") as file:
+        exec(compile(file.read(), {source}, "exec"), module.__dict__)
+    module.probe(globals(), {names}, {folder}, {report}, {pickle}, {tries})
+
+
+_mlops_check()
+del _mlops_check"""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One metric that is not what it was; ``None`` where a side has none."""
+    """Something that is not what it was; ``None`` where a side has none.
+
+    ``what`` is ``metric``, ``value`` (a target: digests), ``hand-off`` (a value that one step wrote
+    and another did not get back) or ``model``.
+    """
 
     metric: str
-    tracked: float | None
-    replayed: float | None
+    tracked: Any
+    replayed: Any
+    what: str = "metric"
 
     def __str__(self) -> str:
-        tracked, replayed = _shown(self.tracked), _shown(self.replayed)
-        return f"{self.metric}: tracked {tracked}, replayed {replayed}"
+        if self.what == "metric":
+            tracked, replayed = _shown(self.tracked), _shown(self.replayed)
+            return f"{self.metric}: tracked {tracked}, replayed {replayed}"
+        if self.what == "hand-off":
+            return f"{self.metric} does not come back from its file as it was written"
+        if self.what == "model":
+            return f"the model {self.metric} predicts otherwise: {self.replayed}"
+        return f"{self.metric} is not what it was ({self.replayed})"
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What one replay gave: ``error`` is set where the notebook did not run through."""
+    """What one replay gave: ``error`` is set where a notebook did not run through.
+
+    ``values`` says of each target what ``kernel_probe.probe`` does; ``model`` is the file of the
+    model; ``step`` the one that failed.
+    """
 
     metrics: dict[str, float] = field(default_factory=dict)
-    differences: tuple[Difference, ...] = ()
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
+    shared: tuple[frozenset[str], ...] = ()
+    model: Path | None = None
     error: dict[str, Any] | None = None
     seconds: float = 0.0
-
-    @property
-    def equal(self) -> bool:
-        """Whether it ran through and every metric is exactly the tracked one."""
-        return self.error is None and not self.differences
+    step: str | None = None
+    executed: Path | None = None
 
 
-def replay(
-    project: Project,
-    executor: NotebookExecutor,
-    notebook: Path,
-    outputs: Mapping[str, str],
-    tracked: Mapping[str, float],
-    *,
-    kernel: str,
-    scratch: Path,
-    progress: Callable[[CellProgress], None] | None = None,
-) -> Replay:
-    """Execute a step's notebook with its outputs in ``scratch`` and compare its metrics.
+class Replayer:
+    """Executes the steps of a pipeline that is being built, each in a fresh kernel.
 
-    The executed notebook is ``scratch / notebook.name``.
+    ``folder`` is where it is built, ``given`` values of parameters that differ from the defaults.
     """
-    paths = {name: str(scratch / file) for name, file in outputs.items()}
-    result = executor.execute(
-        notebook,
-        scratch / notebook.name,
-        paths,
-        kernel=kernel,
-        cwd=project.root,
-        env={"JUPYTER_MLOPS_AGENT": "off"},
-        progress=progress,
-        clean=default_redactor().redact_notebook,
-    )
-    if result.status != "completed":
-        error = result.error or {"ename": result.status, "evalue": ""}
-        return Replay(error=error, seconds=result.seconds)
-    file = next((name for name in outputs.values() if name.startswith("metrics")), None)
-    found: dict[str, float] = {}
-    if file is not None:
-        found = {k: float(v) for k, v in json.loads((scratch / file).read_text()).items()}
+
+    def __init__(
+        self,
+        project: Project,
+        executor: NotebookExecutor,
+        *,
+        name: str,
+        folder: Path,
+        scratch: Path,
+        kernel: str,
+        given: Mapping[str, Any] | None = None,
+        allow_pickle: bool = False,
+        progress: Callable[[CellProgress], None] | None = None,
+    ) -> None:
+        self._project = project
+        self._executor = executor
+        self._name = name
+        self._folder = folder
+        self._scratch = scratch
+        self._kernel = kernel
+        self._given = dict(given or {})
+        self._allow_pickle = allow_pickle
+        self._progress = progress
+        self._count = 0
+
+    def run(self, steps: Sequence[Composed], targets: Sequence[str] = ()) -> Replay:
+        """Replay the whole pipeline; say of ``targets`` what they are at its end."""
+        place = self._place()
+        files: dict[str, Path] = {}
+        digests: dict[str, str | None] = {}
+        broken: list[str] = []
+        seconds = 0.0
+        many = len(steps) > 1
+        values: dict[str, dict[str, Any]] = {}
+        executed: Path | None = None
+        for number, step in enumerate(steps):
+            own = place / step.name
+            own.mkdir()
+            last = number == len(steps) - 1
+            files |= {f"{step.name}.{p}": own / file for p, file in step.outputs.items()}
+            paths = {p: str(files[f"{step.name}.{p}"]) for p in step.outputs}
+            paths |= {p: str(files[reference]) for p, reference in step.inputs.items()}
+            document = self._copy(step.document)
+            taken, left = own / "taken.json", own / "left.json"
+            if step.inputs:
+                at = _after(document, "mlops-inputs")
+                self._check(document, at, list(step.reads.values()), own, taken)
+            names = [v.variable for v in step.values.values()] if many else []
+            names = list(dict.fromkeys([*names, *(targets if last else ())]))
+            if names:
+                self._check(document, len(document.cells), names, own, left)
+            executed = self._scratch / f"{step.name}.ipynb"
+            result = self._execute(document, own / "step.ipynb", executed, step, paths)
+            seconds += result.seconds
+            if result.status != "completed":
+                error = result.error or {"ename": result.status, "evalue": ""}
+                return Replay(error=error, seconds=seconds, step=step.name, executed=executed)
+            for path, reference in zip(step.reads, step.inputs.values(), strict=True):
+                found = _values(taken).get(step.reads[path], {}).get("digest")
+                if found != digests.get(reference):
+                    broken.append(step.reads[path])
+            seen = _values(left)
+            for parameter, value in step.values.items():
+                digests[f"{step.name}.{parameter}"] = seen.get(value.variable, {}).get("digest")
+            if last:
+                values = {name: seen[name] for name in targets if name in seen}
+        final = steps[-1]
+        metrics = _metrics(files.get(f"{final.name}.{final.metrics}"))
+        model = files.get(f"{final.name}.{final.model}")
+        return Replay(
+            metrics, values, tuple(broken), (), model, None, seconds, final.name, executed
+        )
+
+    def probe(self, step: Composed, at: Mapping[str, Sequence[str]]) -> tuple[Replay, list[Replay]]:
+        """Replay one notebook of everything and try, before the cells whose ids are the keys of
+        ``at`` (``""``: at the end), which of the variables can be handed over.
+
+        Returns the replay, and one entry for each place with its values and what they share.
+        """
+        place = self._place()
+        paths = {p: str(place / file) for p, file in step.outputs.items()}
+        document = self._copy(step.document)
+        reports: list[Path] = []
+        for number, (cell_id, names) in enumerate(at.items()):
+            folder = place / f"try{number}"
+            folder.mkdir()
+            reports.append(folder / "report.json")
+            index = next(
+                (i for i, c in enumerate(document.cells) if c.get("id") == cell_id and cell_id),
+                len(document.cells),
+            )
+            self._check(document, index, list(names), folder, reports[-1], tries=True)
+        executed = self._scratch / f"{step.name}.ipynb"
+        result = self._execute(document, place / "step.ipynb", executed, step, paths)
+        if result.status != "completed":
+            error = result.error or {"ename": result.status, "evalue": ""}
+            failed = Replay(error=error, seconds=result.seconds, step=step.name, executed=executed)
+            return failed, []
+        metrics = _metrics(place / step.outputs[step.metrics] if step.metrics else None)
+        found = [Replay(values=_values(r), shared=_shared(r)) for r in reports]
+        model = place / step.outputs[step.model] if step.model else None
+        whole = Replay(metrics, {}, (), (), model, None, result.seconds, step.name, executed)
+        return whole, found
+
+    def _place(self) -> Path:
+        self._count += 1
+        place = self._scratch / f"replay{self._count}"
+        place.mkdir()
+        return place
+
+    def _copy(self, document: Any) -> Any:
+        """The notebook with ``lib.py`` where it is built rather than where it will be."""
+        made = copy.deepcopy(document)
+        for cell in made.cells:
+            if cell.get("id") == "mlops-workdir":
+                place = f"pipelines/{self._folder.name}"
+                cell.source = cell.source.replace(f'"pipelines/{self._name}"', f'"{place}"')
+        return made
+
+    def _check(
+        self,
+        document: Any,
+        index: int,
+        names: list[str],
+        folder: Path,
+        report: Path,
+        *,
+        tries: bool = False,
+    ) -> None:
+        from nbformat import v4
+
+        source = _CHECK.format(
+            source=repr(str(Path(__file__).with_name("kernel_probe.py"))),
+            names=names,
+            folder=repr(str(folder)),
+            report=repr(str(report)),
+            pickle=self._allow_pickle,
+            tries=tries,
+        )
+        cell = v4.new_code_cell(source)  # type: ignore[no-untyped-call]
+        cell["id"] = f"mlops-check-{index}"
+        document.cells.insert(index, cell)
+
+    def _execute(
+        self, document: Any, path: Path, executed: Path, step: Composed, paths: dict[str, str]
+    ) -> Any:
+        write_notebook(document, path)
+        given = {n: v for n, v in self._given.items() if n in step.parameters}
+        return self._executor.execute(
+            path,
+            executed,
+            given | paths,
+            kernel=self._kernel,
+            cwd=self._project.root,
+            env={"JUPYTER_MLOPS_AGENT": "off"},
+            progress=self._progress,
+            clean=default_redactor().redact_notebook,
+        )
+
+
+def compare_metrics(
+    tracked: Mapping[str, float], found: Mapping[str, float]
+) -> tuple[Difference, ...]:
+    """Return the metrics that are not exactly the same; NaN equals NaN."""
     names = list(dict.fromkeys([*tracked, *found]))
-    differences = tuple(
+    return tuple(
         Difference(name, tracked.get(name), found.get(name))
         for name in names
         if not _same(tracked.get(name), found.get(name))
     )
-    return Replay(metrics=found, differences=differences, seconds=result.seconds)
+
+
+def _after(document: Any, cell_id: str) -> int:
+    return next(i for i, c in enumerate(document.cells) if c.get("id") == cell_id) + 1
+
+
+def _metrics(path: Path | None) -> dict[str, float]:
+    if path is None or not path.is_file():
+        return {}
+    return {k: float(v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
+
+
+def _values(path: Path) -> dict[str, dict[str, Any]]:
+    if not path.is_file():
+        return {}
+    values: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["values"]
+    return values
+
+
+def _shared(path: Path) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(g) for g in json.loads(path.read_text(encoding="utf-8"))["shared"])
 
 
 def _same(a: float | None, b: float | None) -> bool:

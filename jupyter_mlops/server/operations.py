@@ -171,6 +171,14 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=(400, 404, 409),
     ),
     Operation(
+        "post", "promotions/plan", "What a promotion would keep and write; nothing is executed",
+        "read", "mlops:pipelines", "Plan", body="NewPlan", errors=(400, 404),
+    ),
+    Operation(
+        "post", "checks", "Find hidden state and leakage in a notebook; nothing is changed",
+        "read", "mlops:notebooks", "Check", body="NewCheck", errors=(400, 404),
+    ),
+    Operation(
         "get", "jobs/{job_id}", "How a job is doing",
         "read", "mlops:jobs", "Job", errors=(404,), path_parameters=_JOB_ID,
     ),

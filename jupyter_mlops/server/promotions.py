@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from logging import Logger
 from pathlib import Path
@@ -51,7 +51,7 @@ class Jobs:
         limit: int,
         changed: Callable[[Job, str], None],
         log: Logger,
-        command: Callable[[Path, str | None], list[str]] | None = None,
+        command: Callable[[Path, Mapping[str, Any]], list[str]] | None = None,
     ) -> None:
         self._limit = limit
         self._changed = changed
@@ -62,8 +62,10 @@ class Jobs:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._closing = False
 
-    def promote(self, project: Project, notebook: Path, name: str | None) -> Job:
-        """Start promoting a notebook.
+    def promote(
+        self, project: Project, notebook: Path, asked: Mapping[str, Any] | None = None
+    ) -> Job:
+        """Start promoting a notebook; ``asked`` are the options of ``NewPromotion``.
 
         Raises ``ConflictError`` when this notebook is being promoted, or too many jobs wait.
         """
@@ -79,7 +81,10 @@ class Jobs:
             )
         job = Job(new_id(), "promotion", project, notebook, message="Waiting for another job.")
         self._jobs[job.id] = job
-        self._tasks[job.id] = asyncio.create_task(self._run(job, self._command(notebook, name)))
+        asked = asked or {}
+        edits = json.dumps(asked["edits"]).encode() if asked.get("edits") else b""
+        command = self._command(notebook, asked)
+        self._tasks[job.id] = asyncio.create_task(self._run(job, command, edits))
         self._changed(job, "created")
         while len(self._jobs) > _KEPT + len(self._tasks):
             oldest = next(key for key in self._jobs if key not in self._tasks)
@@ -103,12 +108,12 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _run(self, job: Job, command: list[str]) -> None:
+    async def _run(self, job: Job, command: list[str], said: bytes) -> None:
         try:
             async with self._slots:
                 job.message = f"Promoting {job.subject.name}: replaying it in a fresh kernel."
                 self._changed(job, "updated")
-                await self._execute(job, command)
+                await self._execute(job, command, said)
         except asyncio.CancelledError:
             job.state, job.error = "failed", RunError("the server ended before the job did")
             raise
@@ -131,12 +136,12 @@ class Jobs:
             job.message = message
             self._changed(job, "updated")
 
-    async def _execute(self, job: Job, command: list[str]) -> None:
+    async def _execute(self, job: Job, command: list[str], said: bytes) -> None:
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 cwd=job.project.root,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE if said else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=os.name != "nt",
@@ -144,6 +149,7 @@ class Jobs:
         except OSError as error:
             raise RunError(f"the promotion could not be started: {error}") from error
         try:
+            await _tell(process, said)
             output, errors, _ = await asyncio.gather(
                 _drain(process.stdout),
                 _drain(process.stderr, lambda said: self._progress(job, said)),
@@ -160,12 +166,26 @@ def _last_line(said: bytes) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def _promote(notebook: Path, name: str | None) -> list[str]:
+def _promote(notebook: Path, asked: Mapping[str, Any]) -> list[str]:
     # This server's interpreter; the notebook's kernelspec decides about its kernel.
     command = [sys.executable, "-P", "-m", "jupyter_mlops", "promote", "--json"]
-    if name is not None:
-        command.append(f"--name={name}")
-    return [*command, "--", str(notebook)]
+    for name in ("name", "run", "steps", "data"):
+        if asked.get(name) is not None:
+            command.append(f"--{name}={asked[name]}")
+    for name in ("drop_displays", "allow_pickle", "force"):
+        if asked.get(name):
+            command.append(f"--{name.replace('_', '-')}")
+    if asked.get("edits"):
+        command.append("--edits=-")
+    return [*command, "--", str(notebook), *asked.get("targets", ())]
+
+
+async def _tell(process: asyncio.subprocess.Process, said: bytes) -> None:
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            process.stdin.write(said)
+            await process.stdin.drain()
+        process.stdin.close()
 
 
 def _finish(job: Job, code: int, output: bytes, errors: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .handlers import (
+    checks,
     deployments,
     jobs,
     models,
@@ -20,7 +21,9 @@ __all__ = ["routes"]
 
 def routes() -> list[tuple[str, type[MlopsHandler]]]:
     """Patterns with their handlers, for tornado."""
-    domains = (status, models, runs, snapshots, pipelines, schedules, deployments, jobs)
+    domains = (
+        status, models, runs, snapshots, pipelines, schedules, deployments, jobs, checks,
+    )  # fmt: skip
     return [
         (rf"/{PREFIX}/{pattern}", handler)
         for domain in domains

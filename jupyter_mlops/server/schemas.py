@@ -7,6 +7,8 @@ is not a finite number is ``null``: JSON cannot express it.
 
 from __future__ import annotations
 
+from .check_schemas import CHECK_BODIES, CHECK_COMPONENTS
+from .promotion_schemas import PROMOTION_BODIES, PROMOTION_COMPONENTS
 from .run_schemas import RUN_COMPONENTS
 from .shapes import (
     BOOLEAN,
@@ -64,30 +66,27 @@ QUERIES: dict[str, Schema] = {
     **SNAPSHOT_QUERIES,
 }
 
-BODIES: dict[str, Schema] = {
-    "Place": _object({"path": PATH}),
-    "NewName": _object({"path": PATH, "name": NAME | {"maxLength": 250}}),
-    "NewNote": _object({"path": PATH, "note": {"type": "string", "maxLength": 5000}}),
-    "NewVersion": _object(
-        {
-            "path": PATH,
-            "run_id": RUN,
-            "name": NAME,
-            "model": NAME | {"description": "Which of the run's models, where it has several."},
-        },
-        optional=("model",),
-    ),
-    "NewAlias": _object({"path": PATH, "name": NAME, "alias": ALIAS, "version": VERSION}),
-    "RevertAlias": _object({"path": PATH, "name": NAME, "alias": ALIAS}),
-    "NewPromotion": _object(
-        {
-            "path": PATH | {"minLength": 1, "description": "Contents path of the notebook."},
-            "name": NAME | {"description": "The pipeline's name; by default the notebook's."},
-        },
-        optional=("name",),
-    ),
-    **SNAPSHOT_BODIES,
-}
+BODIES: dict[str, Schema] = (
+    CHECK_BODIES
+    | PROMOTION_BODIES
+    | SNAPSHOT_BODIES
+    | {
+        "Place": _object({"path": PATH}),
+        "NewName": _object({"path": PATH, "name": NAME | {"maxLength": 250}}),
+        "NewNote": _object({"path": PATH, "note": {"type": "string", "maxLength": 5000}}),
+        "NewVersion": _object(
+            {
+                "path": PATH,
+                "run_id": RUN,
+                "name": NAME,
+                "model": NAME | {"description": "Which of the run's models, where it has several."},
+            },
+            optional=("model",),
+        ),
+        "NewAlias": _object({"path": PATH, "name": NAME, "alias": ALIAS, "version": VERSION}),
+        "RevertAlias": _object({"path": PATH, "name": NAME, "alias": ALIAS}),
+    }
+)
 
 _MODEL_VERSION = _object(
     {
@@ -205,6 +204,8 @@ COMPONENTS: dict[str, Schema] = BODIES | {
     ),
     **RUN_COMPONENTS,
     **SNAPSHOT_COMPONENTS,
+    **CHECK_COMPONENTS,
+    **PROMOTION_COMPONENTS,
     "Runs": _object({"runs": _list(ref("Run"))}),
     "Pipelines": _object(
         {

@@ -95,12 +95,12 @@ _Validator = _extend(Draft202012Validator, {"pattern": _whole_pattern})
 def _refuse(problem: ValidationError, value: dict[str, Any], schema: dict[str, Any]) -> NoReturn:
     properties = schema["properties"]
     known = ", ".join(properties) or "none"
-    if problem.validator == "additionalProperties":
+    if problem.validator == "additionalProperties" and not problem.path:
         name = next(n for n in value if n not in properties)
         raise UsageError(
             f"unknown field {_show(name)}", hint=f"The fields are: {known}.", field=name
         )
-    if problem.validator == "required":
+    if problem.validator == "required" and not problem.path:
         name = next(n for n in schema["required"] if n not in value)
         raise UsageError(f"field {name!r} is missing", hint=f"The fields are: {known}.", field=name)
     name = str(problem.path[0])
@@ -113,8 +113,15 @@ def _refuse(problem: ValidationError, value: dict[str, Any], schema: dict[str, A
         "minLength": "must not be empty",
         "maxLength": f"must be at most {rule} characters long",
         "pattern": f"does not look like one: {given}",
+        "enum": f"must be one of {', '.join(map(str, rule)) if isinstance(rule, list) else rule}, "
+        f"not {given}",
+        "minItems": "must not be empty",
+        "maxItems": f"must have at most {rule} items",
+        "required": f"lacks one of {', '.join(rule) if isinstance(rule, list) else rule}",
+        "additionalProperties": f"has a name that is not known: {given}",
     }[str(problem.validator)]
-    raise UsageError(f"field {name!r} {what}", field=name)
+    inner = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in [*problem.path][1:])
+    raise UsageError(f"field {name + inner!r} {what}", field=name)
 
 
 def _show(value: Any) -> str:

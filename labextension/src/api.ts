@@ -8,6 +8,7 @@ import type { IApi, IPage, ISnapshotQuery } from './model/port';
 import type {
   IAliasChange,
   IDeployment,
+  IFinding,
   IJob,
   IModelVersion,
   IProject,
@@ -20,6 +21,7 @@ import type {
   ISnapshotDiff,
   ISnapshotRuns,
   ISnapshots,
+  ISentCell,
   IStatus
 } from './model/types';
 import type { components } from './rest';
@@ -174,6 +176,11 @@ export class Api implements IApi {
 
   async job(id: string): Promise<IJob> {
     return (await this._get<Schemas['Job']>(`jobs/${encodeURIComponent(id)}`)).job;
+  }
+
+  async check(path: string, cells: ISentCell[] | null): Promise<IFinding[]> {
+    const body: Schemas['NewCheck'] = cells === null ? { path } : { path, cells };
+    return (await this._send<Schemas['Check']>('POST', 'checks', body)).findings;
   }
 
   async sync(path: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { findings } from './plugins/findings';
 import { kernel } from './plugins/kernel';
 import { model } from './plugins/model';
 import { panel } from './plugins/panel';
@@ -8,4 +9,4 @@ import { versions } from './plugins/versions';
 
 export { CommandIDs, IMLops } from './tokens';
 
-export default [model, kernel, panel, versions, snapshots, promote, runcard];
+export default [model, kernel, panel, versions, snapshots, promote, runcard, findings];

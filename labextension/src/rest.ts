@@ -4,6 +4,19 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
+    NewCheck: {
+      /** @description Contents path of the notebook. */
+      path: string;
+      /** @description Its code cells as they are now; without them the file is read. */
+      cells?: {
+        /** @description Among all cells, from 0. */
+        position: number;
+        id: string;
+        source: string;
+        /** @description The execution count. */
+        count: number | null;
+      }[];
+    };
     Place: {
       /** @description Contents path of the active notebook or folder: its project is meant. */
       path: string;
@@ -579,6 +592,32 @@ export interface components {
       before: number | null;
       /** @description The command that takes it back. */
       undo: string;
+    Check: {
+      /** @description The session gone by; null where execution counts had to do. */
+      session: string | null;
+      findings: components['schemas']['Finding'][];
+    };
+    Finding: {
+      rule: string;
+      /** @enum {unknown} */
+      severity: 'error' | 'warning' | 'note';
+      /** @description Among all cells, from 0. */
+      cell: number;
+      cell_id: string | null;
+      /** @description In the cell, from 1. */
+      line: number;
+      /** @description In the line, from 1. */
+      column: number;
+      message: string;
+      reason: string;
+      fix: string;
+      names: string[];
+      related: {
+        cell: number | null;
+        cell_id: string | null;
+        count: number | null;
+        what: string;
+      }[];
     };
     Runs: {
       runs: components['schemas']['Run'][];

@@ -113,7 +113,8 @@ def test_a_session_out_of_order_with_edits_and_deletions(project: Project, kerne
     assert {p.name: p.default for p in pipeline.parameters} == {
         "seed": 4, "test_share": 0.3, "C": 0.5,
     }  # fmt: skip
-    assert {p.schema["type"] for p in pipeline.parameters} == {"number"}
+    types = {p.name: p.schema["type"] for p in pipeline.parameters}
+    assert types == {"seed": "integer", "test_share": "number", "C": "number"}
     (gate,) = load_policy(promotion.folder).gates
     assert (gate.metric, gate.not_worse_than) == ("accuracy", "champion")
     policy = promotion.folder / "policy.yaml"
@@ -126,6 +127,9 @@ def test_a_session_out_of_order_with_edits_and_deletions(project: Project, kerne
     proof = json.loads((promotion.folder / "proof.json").read_text())
     assert proof["metrics"]["accuracy"]["tracked"] == proof["metrics"]["accuracy"]["replayed"]
     assert not proof["widened"]
+    assert proof["model"] == {"rows": 5, "equal": True}
+    assert str(project.root) not in json.dumps(proof)
+    assert "interpreter" not in proof["environment"]
     assert {"scikit-learn", "pandas"} <= set(proof["environment"]["packages"])
 
     # Under plain papermill, from another folder, without our package on the path.

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,8 @@ def with_jobs(
         def changed(job: Job, action: str) -> None:
             told.append((action, job.state))
 
-        def command(notebook: Path, name: str | None) -> list[str]:
-            return [sys.executable, "-c", code, str(notebook), str(name)]
+        def command(notebook: Path, asked: Mapping[str, Any]) -> list[str]:
+            return [sys.executable, "-c", code, str(notebook), str(asked.get("name"))]
 
         jobs = Jobs(limit, changed, logging.getLogger("jobs"), command)
         try:
@@ -61,7 +61,7 @@ def test_a_job_that_succeeds_has_a_result(project: Project) -> None:
     )
 
     async def steps(jobs: Jobs, told: list[tuple[str, str]]) -> None:
-        job = jobs.promote(project, project.root / "nb.ipynb", "taxi")
+        job = jobs.promote(project, project.root / "nb.ipynb", {"name": "taxi"})
         await ended(job)
         assert (job.state, job.result, job.error) == ("done", {"name": "taxi"}, None)
         assert jobs.get(job.id) is job
@@ -87,7 +87,7 @@ def test_a_job_that_succeeds_has_a_result(project: Project) -> None:
 )  # fmt: skip
 def test_a_job_that_fails_says_why(project: Project, code: str, reason: str, words: str) -> None:
     async def steps(jobs: Jobs, told: list[tuple[str, str]]) -> None:
-        job = jobs.promote(project, project.root / "nb.ipynb", None)
+        job = jobs.promote(project, project.root / "nb.ipynb")
         await ended(job)
         assert job.state == "failed"
         assert job.error is not None
@@ -104,16 +104,16 @@ def test_only_so_many_run_at_once_and_one_a_notebook(project: Project, tmp_path:
     code = f"import sys, pathlib; pathlib.Path({str(marks)!r}, sys.argv[1][-7:]).touch(); {SLEEP}"
 
     async def steps(jobs: Jobs, told: list[tuple[str, str]]) -> None:
-        started = [jobs.promote(project, Path(f"/nb/{n}.ipynb"), None) for n in range(5)]
+        started = [jobs.promote(project, Path(f"/nb/{n}.ipynb")) for n in range(5)]
         while not list(marks.iterdir()):
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.2)
         assert len(list(marks.iterdir())) == 1
         with pytest.raises(ConflictError, match="already") as refused:
-            jobs.promote(project, Path("/nb/0.ipynb"), None)
+            jobs.promote(project, Path("/nb/0.ipynb"))
         assert refused.value.fields["job"] == started[0].id
         with pytest.raises(ConflictError, match="5 jobs"):
-            jobs.promote(project, Path("/nb/new.ipynb"), None)
+            jobs.promote(project, Path("/nb/new.ipynb"))
 
     with_jobs(code, steps, limit=1)
 
@@ -135,7 +135,7 @@ def test_the_whole_process_group_ends_with_the_server(
     job: list[Job] = []
 
     async def steps(jobs: Jobs, told: list[tuple[str, str]]) -> None:
-        job.append(jobs.promote(project, project.root / "nb.ipynb", None))
+        job.append(jobs.promote(project, project.root / "nb.ipynb"))
         while not note.exists():
             await asyncio.sleep(0.02)
 
@@ -154,7 +154,7 @@ def test_jobs_that_ended_long_ago_are_forgotten(project: Project) -> None:
     with_jobs("", steps)
 
 
-def promoted(server: Server, path: str, **body: str) -> dict[str, Any]:
+def promoted(server: Server, path: str, **body: Any) -> dict[str, Any]:
     """Promote over the API, and return the job when it has ended."""
     answer = server.post("promotions", path=path, **body)
     assert answer.status == 202, answer.text
@@ -182,6 +182,37 @@ def test_a_tracked_notebook_is_promoted(server: Server, place: Path) -> None:
     (pipeline,) = server.get("pipelines", path=place.name).data["pipelines"]
     assert pipeline["name"] == "taxi-tips"
     assert [p["name"] for p in pipeline["parameters"]] == ["factor"]
+
+
+def test_a_plan_is_shown_changed_and_promoted(server: Server, place: Path) -> None:
+    project = open_project(place)
+    cells = [("c1", "factor = 2"), ("c2", "dead_end = 1"), ("c3", "%%track\nscore = factor * 0.25")]
+    notebook = write(place / "taxi.ipynb", cells)
+    record(project, notebook, cells, metrics={"score": 0.5})
+    path = f"{place.name}/taxi.ipynb"
+    plan = server.ask("POST", "promotions/plan", {"path": path}).data
+    assert [(cell["kept"], cell["source"]) for cell in plan["cells"]][:2] == [
+        (True, "factor = 2"), (False, "dead_end = 1"),
+    ]  # fmt: skip
+    assert [p["name"] for p in plan["parameters"]] == ["factor"]
+    dropped = plan["cells"][1]["seq"]
+    edits = {
+        "parameters": {"factor": {"name": "scale", "type": "number"}},
+        "cells": {str(dropped): True},
+        "steps": [{"name": "score", "first": plan["cells"][0]["seq"]}],
+    }
+    changed = server.ask("POST", "promotions/plan", {"path": path, "edits": edits}).data
+    assert changed["cells"][1]["kept"]
+    assert [s["name"] for s in changed["steps"]] == ["score"]
+    assert not (place / "pipelines").exists()
+    job = promoted(server, path, name="taxi-tips", edits=edits)
+    assert job["state"] == "done", job
+    (pipeline,) = server.get("pipelines", path=place.name).data["pipelines"]
+    assert [p["name"] for p in pipeline["parameters"]] == ["scale"]
+    assert (place / "pipelines" / "taxi-tips" / "score.ipynb").is_file()
+    wrong = server.ask("POST", "promotions/plan", {"path": path, "steps": "many"})
+    assert wrong.status == 400
+    assert "'steps'" in wrong.data["message"]
 
 
 def test_a_replay_that_differs_says_what(server: Server, place: Path) -> None:

@@ -2,6 +2,7 @@ import type { IComparison } from './compare';
 import type {
   IAliasChange,
   IDeployment,
+  IFinding,
   IJob,
   IModelVersion,
   IProject,
@@ -14,6 +15,7 @@ import type {
   ISnapshotDiff,
   ISnapshotRuns,
   ISnapshots,
+  ISentCell,
   IStatus
 } from './types';
 
@@ -74,6 +76,8 @@ export interface IApi {
   stopDeployment(path: string, id: string): Promise<void>;
   promote(path: string, name?: string): Promise<IJob>;
   job(id: string): Promise<IJob>;
+  /** What is wrong with a notebook; without `cells` its file is read. */
+  check(path: string, cells: ISentCell[] | null): Promise<IFinding[]>;
   /** Read runs and models from the tracking server again. */
   sync(path: string): Promise<void>;
 }

@@ -35,6 +35,10 @@ export type ISnapshotChange = Schemas['SnapshotChange'];
 /** A long piece of work; `error` is set when `state` is `failed`. */
 export type IJob = Schemas['Job']['job'];
 
+/** One thing that is wrong with a notebook, and the cells that are sent to have it looked for. */
+export type IFinding = Schemas['Finding'];
+export type ISentCell = NonNullable<Schemas['NewCheck']['cells']>[number];
+
 /** A gate's verdict, in `fields.gates` of a refusal. */
 export interface IGate {
   name: string;

@@ -209,6 +209,7 @@ export class RecordingApi implements IApi {
   job = this._method('job', async () => {
     throw new Error('not set');
   });
+  check = this._method('check', async () => []);
   sync = this._method('sync', async () => undefined);
 
   private _method<K extends keyof IApi>(name: K, fallback: IApi[K]): IApi[K] {

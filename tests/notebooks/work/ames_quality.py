@@ -1,0 +1,88 @@
+# session: setup paths load columns target log features split tree score imp worst@1 dead table
+# expect: NB008 load
+# expect: NB102 split
+# expect: NB102 tree
+# expect: NB002 table
+# expect: NB003 worst
+
+# %% [markdown] intro
+# # Which houses sell above their neighbourhood?
+
+# %% setup
+%load_ext jupyter_mlops
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+from sklearn.tree import DecisionTreeRegressor
+
+# %% paths
+COLUMNS = ["Neighborhood", "Overall Qual", "Gr Liv Area", "Year Built", "Full Bath", "SalePrice"]
+
+# %% load
+houses = pd.read_csv("data/ames_housing.tsv", sep="\t", usecols=COLUMNS)
+
+# %% load @ clean
+houses = pd.read_csv("data/ames_housing.tsv", sep="\t", usecols=COLUMNS)
+%snapshot houses -n ames-columns
+
+# %% columns
+houses.columns = [c.lower().replace(" ", "_") for c in houses.columns]
+
+# %% columns @ clean
+houses = houses.rename(columns=lambda c: c.lower().replace(" ", "_"))
+houses.head()
+
+# %% [markdown] target_text
+# ## The target: price against the median of the neighbourhood
+
+# %% target
+medians = houses.groupby("neighborhood")["saleprice"].median()
+medians.sort_values().round(-3).tail()
+
+# %% log
+houses["premium"] = houses["saleprice"] / houses.groupby("neighborhood")["saleprice"].transform("median")
+
+# %% features
+X = houses.drop(columns=["neighborhood", "saleprice"])
+y = houses["premium"]
+
+# %% features @ clean
+X = houses.drop(columns=["neighborhood", "saleprice", "premium"])
+y = houses["premium"]
+
+# %% split
+X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=11)
+
+# %% [markdown] tree_text
+# ## A tree that can be read
+
+# %% tree
+%%track --register premium
+depth = 4
+tree = DecisionTreeRegressor(max_depth=depth, random_state=0)
+tree.fit(X_train, y_train)
+r2 = tree.score(X_test, y_test)
+
+# %% score
+print(f"r2 {r2:.2f}")
+
+# %% imp
+importances = pd.Series(tree.feature_importances_, index=X.columns).sort_values()
+importances
+
+# %% worst @ 1
+errors = (y_test - tree.predict(X_test)).abs()
+worst = errors.nlargest(3)
+
+# %% worst
+errors = (y_test - tree.predict(X_test)).abs()
+worst = errors.nlargest(10)
+
+# %% dead @ deleted
+np.log(houses["saleprice"]).hist
+
+# %% [markdown] table_text
+# ## The houses that the tree gets wrong
+
+# %% table
+houses.loc[worst.index, ["neighborhood", "overall_qual", "saleprice"]]

@@ -29,13 +29,15 @@ class Task:
 
     ``work`` calls its argument often; it raises ``Undigested`` or ``OSError`` with the reason why
     the record stays as it is.  What it returns is told before ``then``, if there is one, goes on
-    with it.  ``dropped`` is called when the last of them is never done.
+    with it.  ``dropped`` is called when the last of them is never done.  A ``quiet`` one is told
+    only when it is done; its ``work`` may return ``None``: there is nothing to tell.
     """
 
     base: InputRecord
-    work: Callable[[Callable[[], None]], InputRecord]
+    work: Callable[[Callable[[], None]], InputRecord | None]
     dropped: Callable[[], None] | None = None
     then: Callable[[InputRecord, Callable[[], None]], InputRecord] | None = None
+    quiet: bool = False
 
 
 class Later:
@@ -90,7 +92,8 @@ class Later:
         for task in refused:
             _drop(task)
             what = "for their digest" if task.base.digest is None else "to be kept"
-            self._tell(run_id, _given_up(task, f"too many inputs are waiting {what}"))
+            if not task.quiet:
+                self._tell(run_id, _given_up(task, f"too many inputs are waiting {what}"))
         if refused and not waiting:
             self._tell_ended(run_id)
 
@@ -113,7 +116,8 @@ class Later:
         self._kept.clear()
         for run_id, task in left:
             _drop(task)
-            self._tell(run_id, _given_up(task, _ended_before(task)))
+            if not task.quiet:
+                self._tell(run_id, _given_up(task, _ended_before(task)))
         if self.wait(1.0) and thread is not None:
             thread.join(1.0)
         for run_id in dict.fromkeys(run_id for run_id, _ in left):
@@ -139,16 +143,19 @@ class Later:
     def _do(self, run_id: str, task: Task) -> None:
         record = self._made(task)
         then = task.then
-        if then is None:
+        if record is None or (task.quiet and record.digest is None):
+            _drop(task)
+        elif then is None:
             self._tell(run_id, record)
         elif record.digest is None:
             _drop(task)
             self._tell(run_id, record)
         else:
             self._tell(run_id, replace(record, reason=BEING_KEPT))
-            self._tell(run_id, self._made(Task(record, lambda pause: then(record, pause))))
+            made = self._made(Task(record, lambda pause: then(record, pause)))
+            self._tell(run_id, made or record)
 
-    def _made(self, task: Task) -> InputRecord:
+    def _made(self, task: Task) -> InputRecord | None:
         try:
             return task.work(self._pause)
         except OSError as error:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from ..snapshots import (
 )
 from .addresses import is_address
 from .digesting import Later, Task
+from .earlier_reads import Earlier
 from .files import FileWatch, Opened
 from .keeping import Keeper, Wanted
 from .pinning import Copies, NotPinned, Pin, marked, pin
@@ -161,13 +162,16 @@ class InputCollector:
         budget: float | None = None,
         keep: bool = True,
         private: Collection[str] = (),
+        earlier: Iterable[tuple[str, os.stat_result]] = (),
+        needed: Container[str] = (),
     ) -> tuple[InputRecord, ...]:
         """The inputs of a cell that has ended: ``names`` that it read, and ``files``.
 
         ``bound`` are the names that it bound itself: their values are results, unless ``before``
         knows what they were.  ``seconds`` is how long the cell took, from which the budget comes.
         What takes longer waits for ``settle(run_id)``.  Without ``keep`` no data are kept, and
-        never those of ``private`` names.
+        never those of ``private`` names.  ``earlier`` are files that other cells read, with their
+        state then and now; those that are ``needed`` are inputs, too, which is found out later.
         """
         names, bound = list(dict.fromkeys(names)), set(bound)
         budget = budget_of(seconds) if budget is None else budget
@@ -201,6 +205,10 @@ class InputCollector:
         order = (*names, *before.records, *before.marks)
         records = {name: found[name] for name in order if name in found}
         read = self._files(files, before, _Purse(purse.deadline), cell)
+        keeper = self._keeper if cell.copies is not None else None
+        for path, status in list(earlier)[:_MOST]:
+            item = Earlier(self._relative(path), path, status, needed)
+            cell.tasks.append(item.task(keeper, run_id))
         self._later.keep(run_id, cell.tasks)
         return (*records.values(), *read)
 

@@ -25,7 +25,7 @@ from .pinning import Copies, Pin
 if TYPE_CHECKING:
     from ..snapshots.store import SnapshotStore
 
-__all__ = ["Keeper", "Wanted"]
+__all__ = ["Keeper", "Wanted", "file_state"]
 
 _ASK = 10.0  # Seconds until consent that was not given is looked for again.
 _REMEMBERED = 500  # Inputs whose newest version is known.
@@ -124,7 +124,7 @@ class Keeper:
             return self.too_large(record)
         return Wanted(
             _home_relative(record.name), f"{record.kind} {record.name}", run_id, Path(path),
-            state=_state(status),
+            state=file_state(status),
         )  # fmt: skip
 
     def again(self, record: InputRecord, of: str | None = None) -> InputRecord | None:
@@ -232,14 +232,15 @@ def _check(record: InputRecord, wanted: Wanted) -> Callable[[], None] | None:
         if record.kind == "folder":
             same = digest_folder(path).id == record.digest
         else:
-            same = _state(os.stat(path)) == wanted.state
+            same = file_state(os.stat(path)) == wanted.state
         if not same:
             raise Undigested("it changed before it was kept")
 
     return check
 
 
-def _state(status: os.stat_result) -> tuple[int, ...]:
+def file_state(status: os.stat_result) -> tuple[int, ...]:
+    """What tells whether a file is still the one that it was."""
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 

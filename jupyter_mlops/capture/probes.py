@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from .warner import Warner, describe
 if TYPE_CHECKING:
     from .amendments import Amendments
     from .changes import Changes, CodeState
+    from .earlier_reads import EarlierReads
     from .files import FileWatch, Look, Opened
     from .fluent import Adopted, Fluent
     from .inputs import Before, InputCollector
@@ -81,6 +82,16 @@ class Probes:
         self._fluent: Fluent | None = None
         self._code: dict[str, CodeState] = {}
         self._prepared = False
+        self.earlier_reads: EarlierReads | None = None
+
+    def note_reads(self, event: CellEvent) -> None:
+        """Remember which files a cell has read, for the runs that depend on them."""
+        if event.evidence is not None and event.evidence.get("files_read"):
+            if self.earlier_reads is None:
+                from .earlier_reads import EarlierReads
+
+                self.earlier_reads = EarlierReads()
+            self.earlier_reads.note(event)
 
     def begin(
         self,
@@ -171,10 +182,12 @@ class Probes:
         namespace: Mapping[str, Any],
         *,
         private: Collection[str] = (),
+        events: Sequence[CellEvent] = (),
     ) -> Seen:
         """What was seen of a run that has ended.  Whatever takes longer follows in ``settle``.
 
-        ``private`` are names whose data are not kept: private cells have bound them.
+        ``private`` are names whose data are not kept: private cells have bound them.  ``events``
+        are the cells before this one.
         """
         watch.session = session
         config = session.config
@@ -185,7 +198,7 @@ class Probes:
         if config.capture_inputs:
             with self._part(watch, "inputs"):
                 seen.inputs = self._collect(
-                    watch, started, session, event, python, namespace, private
+                    watch, started, session, event, python, namespace, private, events
                 )
         if config.capture != "minimal":
             with self._part(watch, "environment"):
@@ -311,8 +324,11 @@ class Probes:
         python: str,
         namespace: Mapping[str, Any],
         private: Collection[str],
+        events: Sequence[CellEvent],
     ) -> tuple[InputRecord, ...]:
         seconds = event.ended - event.started
+        opened = [item.path for item in watch.opened]
+        reads = self.earlier_reads
         return self._inputs_of(session, started.notebook).collect(
             started.run_id,
             sorted(read_names(python, namespace)),
@@ -324,6 +340,8 @@ class Probes:
             budget=_FULL if session.config.capture == "full" else None,
             keep=(event.options or {}).get("snapshots", True),
             private=private,
+            earlier=() if reads is None else reads.unchanged(opened),
+            needed=() if reads is None else reads.needed((*events, event)),
         )
 
     def _prepare(self) -> None:

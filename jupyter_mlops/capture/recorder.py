@@ -251,6 +251,8 @@ class Recorder:
                 self.tracker.note(event)
         finally:
             self.history.note(event, code, namespace)
+            with contextlib.suppress(Exception):  # A later run has one input less.
+                self.tracker.probes.note_reads(event)
             if cell.options is None:
                 self.tracker.note_source(python, namespace)
 

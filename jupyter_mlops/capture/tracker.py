@@ -202,7 +202,7 @@ class Tracker:
         self.session.clean(event.source)
         return self.probes.end(
             watch, running.started, self.session, event, python, namespace,
-            private=self.history.private,
+            private=self.history.private, events=tuple(self.history),
         )  # fmt: skip
 
     def settle(self, watch: Watch | None, running: Running) -> None:

@@ -5,11 +5,12 @@
 
 from .flow import CellFlow, analyse
 from .machine import Session
-from .slicing import Reason, Slice, backward_slice, flows
+from .slicing import Follower, Reason, Slice, backward_slice, flows
 from .source import strip_tracking, to_python
 
 __all__ = [
     "CellFlow",
+    "Follower",
     "Reason",
     "Session",
     "Slice",

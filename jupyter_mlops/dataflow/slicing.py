@@ -20,7 +20,7 @@ from .machine import UNSEEN, Session
 from .paths import ANY, linked
 from .refine import refine_all
 
-__all__ = ["Reason", "Slice", "backward_slice", "flows"]
+__all__ = ["Follower", "Reason", "Slice", "backward_slice", "flows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,34 +53,59 @@ class Slice:
     unseeded: tuple[tuple[int, str], ...] = ()
 
 
+class Follower:
+    """Analyses a session that grows: the text of each cell is read once."""
+
+    def __init__(self) -> None:
+        self._session = Session()
+        self._found: list[CellFlow] = []
+        self._first: tuple[int, float] | None = None
+
+    def follow(self, events: Sequence[CellEvent]) -> tuple[CellFlow, ...]:
+        """The flows of all cells of the session so far, in executed order.
+
+        ``events`` are those of the last call with more at the end; where they begin otherwise, all
+        are read again.  What was seen while cells ran corrects what their text says (``refine``).
+        """
+        first = (events[0].seq, events[0].started) if events else None
+        if first != self._first or len(events) < len(self._found):
+            self._session, self._found, self._first = Session(), [], first
+        for event in events[len(self._found) :]:
+            failed = event.status != "ok"
+            if failed and _never_ran(event):
+                self._found.append(CellFlow())
+            else:
+                self._found.append(
+                    analyse(event.source, self._session, failed=failed, bound=event.bound)
+                )
+        return tuple(refine_all(events, self._found))
+
+
 def flows(events: Sequence[CellEvent]) -> tuple[CellFlow, ...]:
     """Analyse executed cells in order, each in the light of those before it.
 
     What was seen while they ran corrects what their text says (``refine``).
     """
-    session = Session()
-    found = []
-    for event in events:
-        failed = event.status != "ok"
-        if failed and _never_ran(event):
-            found.append(CellFlow())
-        else:
-            found.append(analyse(event.source, session, failed=failed, bound=event.bound))
-    return tuple(refine_all(events, found))
+    return Follower().follow(events)
 
 
 def backward_slice(
-    events: Sequence[CellEvent], target_index: int, names: Iterable[str] | None = None
+    events: Sequence[CellEvent],
+    target_index: int,
+    names: Iterable[str] | None = None,
+    *,
+    follower: Follower | None = None,
 ) -> Slice:
     """Return the cells needed for ``names`` as they are after the cell at ``target_index``.
 
     Without ``names`` the whole execution of that cell is the target.  The slice is sound as far as
     text can tell: whatever is not known to be harmless is kept.  Cells that raised are left out.
+    ``follower`` has read earlier cells of the same session.
     Raises ``IndexError`` when there is no such event.
     """
     if not 0 <= target_index < len(events):
         raise IndexError(f"no executed cell {target_index}")
-    cells = flows(events[: target_index + 1])
+    cells = (follower or Follower()).follow(events[: target_index + 1])
     # What raised would raise again and end the replay: whatever it did before is not kept.
     walk = _Walk(
         [

@@ -117,7 +117,8 @@ class InputRecord(_Record):
     of its bytes), ``None`` with the ``reason`` where there is none.  ``schema`` maps columns to
     types; ``source`` is the path (relative to the project root where it lies below) or address that
     it was read from.  ``how`` says how it was seen: ``used`` (a variable that the cell reads),
-    ``read`` (a reader's call) or ``opened`` (the operating system's open).  ``size`` is in bytes.
+    ``read`` (a reader's call), ``opened`` (the operating system's open) or ``earlier`` (a file that
+    a cell before it read, and that it depends on).  ``size`` is in bytes.
     ``snapshot`` is the version that keeps it (``name@3``) and ``added`` the bytes that this version
     was new on disk; ``None`` where its data are not kept, and ``reason`` may say why.
     """

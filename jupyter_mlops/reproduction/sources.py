@@ -34,7 +34,7 @@ def files_read(root: Path, events: Sequence[CellEvent], notebook: str | None) ->
         seen = (event.evidence or {}).get("files_read", ())
         for path in (*event.files, *seen):
             if isinstance(path, str) and path not in written:
-                found[path if os.path.isabs(path) else posixpath.normpath(path)] = None
+                found[_within(root, path)] = None
         written |= flow.files_written
     return tuple(found)
 
@@ -52,3 +52,10 @@ def _fitting(root: Path, path: str) -> Iterable[str]:
         return ()  # It may be anything.
     pattern = "*".join(glob.escape(part) for part in path.split(ANY))
     return sorted(glob.glob(pattern, root_dir=root))[:_MOST]
+
+
+def _within(root: Path, path: str) -> str:
+    """Relative to the root, where it lies below it."""
+    if os.path.isabs(path) and Path(path).is_relative_to(root):
+        return Path(path).relative_to(root).as_posix()
+    return path if os.path.isabs(path) else posixpath.normpath(path)

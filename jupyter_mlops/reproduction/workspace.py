@@ -23,6 +23,8 @@ from ..tracking import RunDetails
 
 __all__ = ["Workspace", "build_workspace"]
 
+_NOT_DATA = frozenset({".git", ".mlops", ".ipynb_checkpoints", "__pycache__", "node_modules"})
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
@@ -69,7 +71,8 @@ def build_workspace(
             kept[item.source] = item.snapshot
     sources += read
     snapshots, present, followed = [], [], []
-    for source in dict.fromkeys(sources):
+    # Snapshots first: a folder that lies there today must not come in their place.
+    for source in sorted(dict.fromkeys(sources), key=lambda name: name not in kept):
         if "://" in source or os.path.isabs(source) or ".." in PurePosixPath(source).parts:
             followed.append(source)
         elif source in kept and _from_snapshot(project, kept[source], root / source):
@@ -107,14 +110,25 @@ def _from_snapshot(project: Project, spec: str, target: Path) -> bool:
 
 
 def _copy(source: Path, target: Path) -> bool:
+    """Copy a file or folder; what lies at the target, from a snapshot, stays."""
     if source.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target)
+        _copy_new(source, target)
         return True
     if source.is_dir():
-        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+        for place, folders, names in os.walk(source):
+            folders[:] = [name for name in folders if name not in _NOT_DATA]
+            for name in names:
+                file = Path(place, name)
+                if file.is_file():
+                    _copy_new(file, target / file.relative_to(source))
         return True
     return False
+
+
+def _copy_new(source: Path, target: Path) -> None:
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
 
 
 def _modules(

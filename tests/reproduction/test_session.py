@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -39,14 +40,25 @@ def write_data(project: Project, shift: int = 0) -> None:
     (folder / "helper.py").write_text("def clean(frame):\n    return frame.dropna()\n")
 
 
-def track(project: Project, cells: list[str]) -> str:
-    """Execute cells in a kernel as Jupyter starts it; return the id of the last run."""
+def track(project: Project, cells: list[str], *, keeps: int = 0) -> str:
+    """Execute cells in a kernel as Jupyter starts it; return the id of the last run.
+
+    The kernel goes on until ``keeps`` snapshots of inputs are there.
+    """
     notebook = project.root / "work" / "study.ipynb"
     with start_kernel(notebook.parent, JPY_SESSION_NAME=str(notebook)) as kernel:
         for number, source in enumerate(cells):
             outcome = kernel.run(source, {"cellId": f"cell{number}"})
             assert outcome.ename is None, outcome.traceback
+        deadline = time.monotonic() + 60
+        while len(kept_inputs(project)) < keeps and time.monotonic() < deadline:
+            time.sleep(0.1)
     return list_runs(project)[0].run_id
+
+
+def kept_inputs(project: Project) -> set[str | None]:
+    run = run_details(project, Config(), list_runs(project)[0].run_id).record
+    return {item.snapshot for item in run.inputs} - {None}
 
 
 def again(project: Project, run: str, **options: bool) -> Reproduction:
@@ -56,7 +68,7 @@ def again(project: Project, run: str, **options: bool) -> Reproduction:
 @pytest.fixture
 def tracked(mlflow_project: Project) -> tuple[Project, str]:
     write_data(mlflow_project)
-    return mlflow_project, track(mlflow_project, CELLS)
+    return mlflow_project, track(mlflow_project, CELLS, keeps=2)
 
 
 def test_the_same_result_and_the_verdict_on_the_run(tracked: tuple[Project, str]) -> None:
@@ -77,8 +89,28 @@ def test_the_same_result_and_the_verdict_on_the_run(tracked: tuple[Project, str]
     assert again(project, run).verdict.verdict == "equal"
 
 
-def test_other_data_and_another_module_are_named(tracked: tuple[Project, str]) -> None:
+def test_data_that_changed_come_from_their_snapshot(tracked: tuple[Project, str]) -> None:
     project, run = tracked
+    inputs = run_details(project, Config(), run).record.inputs
+    (file,) = [item for item in inputs if item.kind == "file"]
+    assert (file.name, file.how, file.snapshot) == (
+        "work/data/rows.csv", "earlier", "work/data/rows.csv@1",
+    )  # fmt: skip
+    write_data(project, shift=3)
+    found = again(project, run)
+    assert found.verdict.verdict == "equal", found.verdict.reasons
+    assert found.snapshots == ("work/data/rows.csv@1",)
+    (project.root / "work" / "data" / "rows.csv").unlink()
+    assert again(project, run).verdict.verdict == "equal"
+
+
+def test_other_data_and_another_module_are_named(
+    mlflow_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = mlflow_project
+    monkeypatch.setenv("JUPYTER_MLOPS_SNAPSHOT_INPUTS", "never")
+    write_data(project)
+    run = track(project, CELLS)
     write_data(project, shift=3)
     found = again(project, run)
     assert found.verdict.verdict in ("differs", "unproven")
@@ -89,7 +121,8 @@ def test_other_data_and_another_module_are_named(tracked: tuple[Project, str]) -
         again(project, run)
     write_data(project)
     (project.root / "work" / "data" / "rows.csv").unlink()
-    with pytest.raises(CellFailed, match=r"rows\.csv"):
+    # The file is an input of the run: its absence is noticed before anything is executed.
+    with pytest.raises(UsageError, match=r"rows\.csv"):
         again(project, run)
 
 
@@ -123,8 +156,13 @@ def test_the_command(tracked: tuple[Project, str], monkeypatch: pytest.MonkeyPat
     assert isinstance(result.exception, NotFoundError)
 
 
-def test_what_cannot_be_repeated_says_why(tracked: tuple[Project, str]) -> None:
-    project, run = tracked
+def test_what_cannot_be_repeated_says_why(
+    mlflow_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = mlflow_project
+    monkeypatch.setenv("JUPYTER_MLOPS_SNAPSHOT_INPUTS", "never")
+    write_data(project)
+    run = track(project, CELLS)
     (project.root / "work" / "data" / "rows.csv").write_text("a,b\n1,2\n")
     with pytest.raises(CellFailed, match="KeyError") as caught:
         again(project, run)

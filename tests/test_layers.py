@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "jupyter_mlops"
-SERVICES = ("tracking", "promotion", "pipelines", "scheduling", "registry", "serving", "checking")
+SERVICES = ("tracking", "promotion", "pipelines", "scheduling", "registry", "serving", "checking",
+            "reproduction")  # fmt: skip
 HEAVY = ("mlflow", "pandas", "sklearn", "papermill")
 
 

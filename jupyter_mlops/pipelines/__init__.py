@@ -1,6 +1,12 @@
 """Pipelines: their files, their parameters, and running them headless."""
 
-from .declared import DeclaredParameters, declared_parameters, read_notebook
+from .data import data_parameters, materialise
+from .declared import (
+    DeclaredParameters,
+    declared_parameters,
+    parameters_in,
+    read_notebook,
+)
 from .files import (
     PIPELINE_FILE,
     POLICY_FILE,
@@ -24,6 +30,7 @@ __all__ = [
     "StepOutcome",
     "StepProgress",
     "check_parameters",
+    "data_parameters",
     "declared_parameters",
     "effective_parameters",
     "expected",
@@ -33,6 +40,8 @@ __all__ = [
     "list_pipelines",
     "load_pipeline",
     "load_policy",
+    "materialise",
+    "parameters_in",
     "read_notebook",
     "run_pipeline",
     "save_pipeline",

@@ -246,6 +246,9 @@ def test_a_file_changed_a_moment_ago_is_looked_at_again(
     commit_all(repository)
     state = CodeState(repository)
     (repository / "train.py").write_text("1\n")
+    # However long the first look takes.
+    soon = time.time() + 60
+    os.utime(repository / "train.py", (soon, soon))
     look(state)
     look(state)
     assert len(count_gits) == 2

@@ -73,7 +73,10 @@ def test_every_field_arrives(mlflow_project: Project, client: Client) -> None:
     assert json.loads(trips.source)["uri"] == "trips.csv"
     assert json.loads(trips.profile) == {"num_rows": 100, "num_columns": 2, "size_bytes": 1600}
     assert [c["name"] for c in json.loads(trips.schema)["mlflow_colspec"]] == ["tip", "km"]
-    assert [(t.key, t.value) for t in datasets["trips"].tags] == [("mlflow.data.context", "used")]
+    assert {t.key: t.value for t in datasets["trips"].tags} == {
+        "mlflow.data.context": "used",
+        "mlops.digest": digest("a"),
+    }
     assert json.loads(run.data.tags["mlops.inputs"])[0]["digest"] == digest("a")
 
     assert run.data.tags["mlflow.source.git.branch"] == "main"

@@ -109,20 +109,28 @@ class Store:
     def fixed(self, node):
         dtype = np.dtype(node["type"])
         parts = [np.empty(0, dtype)]
-        for entry in node["chunks"]:
+        for entry, part in self.entries(node):
             if isinstance(entry, dict):  # a few values of the chunk ``base`` are others
                 values = np.frombuffer(self.chunk(entry["base"]), dtype).copy()
                 at = np.frombuffer(self.chunk(entry["at"]), "<u4")
                 values[at] = np.frombuffer(self.chunk(entry["to"]), dtype)
-                parts.append(values)
             else:
-                parts.append(np.frombuffer(self.chunk(entry), dtype))
+                values = np.frombuffer(self.chunk(entry), dtype)
+            parts.append(values[part])
         return np.concatenate(parts, dtype=dtype)  # as it is: NumPy would turn foreign bytes
+
+    def entries(self, node):
+        """Each entry of a stream, and which of its rows are wanted."""
+        for entry in node["chunks"]:
+            if isinstance(entry, dict) and "of" in entry:  # some rows of a chunk
+                yield entry["of"], slice(entry["start"], entry["stop"])
+            else:
+                yield entry, slice(None)
 
     def text(self, node):
         """The byte strings of a stream, as one Arrow array."""
         parts = []
-        for entry in node["chunks"]:
+        for entry, part in self.entries(node):
             lengths, data = (entry["lengths"], entry["bytes"]) if isinstance(entry, dict) else entry
             lengths = np.frombuffer(self.chunk(lengths), "<u4").astype("i8")
             offsets = np.concatenate([np.zeros(1, "i8"), np.cumsum(lengths)])
@@ -131,7 +139,7 @@ class Store:
             if isinstance(entry, dict):  # which of the distinct strings each row is
                 width = "u1" if len(lengths) <= 256 else "<u2"
                 words = words.take(pa.array(np.frombuffer(self.chunk(entry["codes"]), width)))
-            parts.append(words)
+            parts.append(words[part])
         return pa.chunked_array(parts, pa.large_binary()).combine_chunks()
 
     # Columns, as the Arrow arrays that say the same

@@ -20,6 +20,7 @@ from typing import Any
 from ..errors import CorruptError, NotFoundError, UntrustedError
 from ..journal import signing
 from .cuts import bounds, even_cuts, fixed_cuts, text_cuts
+from .entries import chunks_of, ids_of, part_of
 from .streams import Coded, Column, Fixed, Text, take_text
 
 __all__ = ["STRUCTURE", "Read", "Reader", "Writer", "binary_of", "chunks_of", "same_shape"]
@@ -30,7 +31,6 @@ Node = dict[str, Any]
 _PATCHED = 8  # A patch is taken for at most one changed row in so many.
 _MOST_CODES = 65_536
 _TOGETHER = 32  # Chunks that are in memory twice.
-_ENTRY = ("base", "at", "to", "codes", "lengths", "bytes")
 
 
 class Writer:
@@ -38,31 +38,44 @@ class Writer:
 
     def __init__(self, tx: Any, read: Read | None = None) -> None:
         self._tx = tx
-        self._read = read
+        self.read = read
         self._number = 0  # Of the column: its chunks are compressed alike.
         self.add = tx.add
+        self.find = tx.find
+        self.whole = tx.whole
 
     def column(
-        self, column: Column, cuts: Sequence[int] | None = None, old: Node | None = None
+        self,
+        column: Column,
+        cuts: Sequence[int] | None = None,
+        old: Node | None = None,
+        splice: Any = None,
     ) -> Node:
-        """Store a column; ``cuts`` are the rows of each chunk, else those of ``old`` or its own."""
+        """Store a column; ``cuts`` are the rows of each chunk, else those of ``old`` or its own.
+
+        ``splice`` (a ``Splice``) says which rows at both ends are probably those of ``old``.
+        """
         old = old if old is not None and same_shape(column, old) else None
+        pieces: Any = None
         if old is not None and old["length"] == column.length:
             cuts = old["rows"]
+        elif old is not None and splice and (pieces := splice.pieces(old, column)) is not None:
+            cuts = pieces.cuts
         elif cuts is None or sum(cuts) != column.length:
             cuts = _cuts(column)
-        return self._store(column, list(cuts), old)
+        return self._store(column, list(cuts), old, pieces)
 
-    def _store(self, column: Column, cuts: list[int], old: Node | None) -> Node:
+    def _store(self, column: Column, cuts: list[int], old: Node | None, pieces: Any = None) -> Node:
         node: Node = {**column.meta, "length": column.length, "rows": cuts, "streams": {}}
         self._number += 1
         for name, stream in column.streams.items():
             before = old["streams"].get(name) if old else None
             same = bool(old) and old is not None and old["rows"] == cuts
+            kept = pieces.kept(self, stream, old, name) if old and before and pieces else {}
             chunks = (
-                self._fixed(stream, cuts, before, same)
+                self._fixed(stream, cuts, before, same, kept)
                 if isinstance(stream, Fixed)
-                else self._text(stream, cuts, before)
+                else self._text(stream, cuts, before, kept)
             )
             node["streams"][name] = {"store": stream.store, "chunks": chunks}
             if isinstance(stream, Fixed):
@@ -71,7 +84,9 @@ class Writer:
             if below:
                 olds = (old or {}).get(key, {})
                 node[key] = {
-                    name: self.column(c, cuts if key == "aligned" else None, olds.get(name))
+                    name: self._aligned(c, cuts, olds.get(name), pieces)
+                    if key == "aligned"
+                    else self.column(c, None, olds.get(name))
                     for name, c in below.items()
                 }
         if column.pickled:
@@ -81,7 +96,20 @@ class Writer:
             ]
         return node
 
-    def _fixed(self, stream: Fixed, cuts: list[int], old: Node | None, same: bool) -> list[Any]:
+    def _aligned(self, column: Column, cuts: list[int], old: Node | None, pieces: Any) -> Node:
+        """Store a column that is cut as the one that it belongs to."""
+        if pieces is None or old is None or not same_shape(column, old):
+            return self.column(column, cuts, old)
+        return self._store(column, cuts, old, pieces)
+
+    def _fixed(
+        self,
+        stream: Fixed,
+        cuts: list[int],
+        old: Node | None,
+        same: bool,
+        kept: dict[int, Any],
+    ) -> list[Any]:
         width = stream.values.dtype.itemsize
         known = _wholes(old)
         if old is not None and old["type"] != stream.values.dtype.str:
@@ -92,9 +120,12 @@ class Writer:
             if not len(raw):
                 chunks.append(None)
                 continue
+            if number in kept:
+                chunks.append(kept[number])
+                continue
             if known:
                 entry = known.get(self._tx.whole(raw))
-                if entry is not None and self.here(_ids(entry)):
+                if entry is not None and self.here(ids_of(entry)):
                     chunks.append(entry)
                     continue
             entry = None
@@ -117,11 +148,13 @@ class Writer:
     def _patch(self, raw: Any, entry: Any, width: int) -> Any:
         """The chunk as a few changes of the parent's, where it is that."""
         numpy: Any = sys.modules["numpy"]
-        if entry is None or self._read is None:
+        if entry is None or self.read is None:
             return None
-        base = entry if isinstance(entry, str) else entry["base"]
+        base = entry if isinstance(entry, str) else entry.get("base")
+        if base is None:  # A part of a chunk.
+            return None
         try:
-            before = numpy.frombuffer(self._read([base])[0], f"u{width}")
+            before = numpy.frombuffer(self.read([base])[0], f"u{width}")
         except (NotFoundError, CorruptError):  # Pulled in part, or damaged: it is not needed.
             return None
         now = raw.view(f"u{width}")
@@ -138,16 +171,21 @@ class Writer:
             "whole": self._tx.whole(raw),
         }
 
-    def _text(self, stream: Text, cuts: list[int], old: Node | None) -> list[Any]:
+    def _text(
+        self, stream: Text, cuts: list[int], old: Node | None, kept: dict[int, Any]
+    ) -> list[Any]:
         known = _wholes(old)
         distinct = True  # Until a chunk shows that a dictionary does not pay.
         chunks: list[Any] = []
-        for start, count in _starts(cuts):
+        for number, (start, count) in enumerate(_starts(cuts)):
+            if number in kept:
+                chunks.append(kept[number])
+                continue
             lengths, data = stream.raw(start, start + count)
             entry = None
             if known:
                 entry = known.get(self._tx.whole(lengths, data))
-                if entry is not None and not self.here(_ids(entry)):
+                if entry is not None and not self.here(ids_of(entry)):
                     entry = None
             if entry is None and distinct and count > 256 and len(data):
                 entry = self._dictionary(stream.slice(start, start + count), lengths, data)
@@ -204,18 +242,24 @@ class Reader:
         """All rows of a stream of a column."""
         return self._text(node["streams"][name], node["rows"], 0, int(node["length"]))
 
+    def fixed_rows(self, node: Node, name: str, low: int, high: int) -> Fixed:
+        """The rows ``low:high`` of a stream of a column."""
+        return self._fixed(node["streams"][name], node["rows"], low, high)
+
     def coded(self, node: Node, name: str) -> Coded | None:
         """All rows of a stream of strings; ``None`` where not every chunk has a dictionary."""
         import pyarrow
 
         numpy: Any = _numpy()
         entries = node["streams"][name]["chunks"]
-        if not entries or not all(isinstance(entry, dict) for entry in entries):
+        parts = [part_of(entry, n) for entry, n in zip(entries, node["rows"], strict=True)]
+        if not entries or not all(isinstance(entry, dict) for entry, _, _ in parts):
             return None
-        raws = iter(self._read([i for entry in entries for i in _ids(entry)]))
+        raws = iter(self._read([i for entry in entries for i in ids_of(entry)]))
         found = []
-        for entry, count in zip(entries, node["rows"], strict=True):
-            codes, sizes, data = _coded(entry, raws, count)
+        for (entry, rows, first), count in zip(parts, node["rows"], strict=True):
+            codes, sizes, data = _coded(entry, raws, rows)
+            codes = codes[first : first + count]
             words = binary_of(Text(_offsets(sizes, data), data))
             indices = pyarrow.array(codes.astype("i4"))
             # Checked above: every code is one of the dictionary's.
@@ -286,14 +330,16 @@ class Reader:
         for first in range(0, len(touched), _TOGETHER):
             group = touched[first : first + _TOGETHER]
             entries = [stream["chunks"][number] for number, _, _ in group]
-            raws = iter(self._read([i for entry in entries for i in _ids(entry)]))
+            raws = iter(self._read([i for entry in entries for i in ids_of(entry)]))
             for (_, start, stop), entry in zip(group, entries, strict=True):
-                values = _values(next(raws), dtype, stop - start)
-                if isinstance(entry, dict):
+                inner, count, first = part_of(entry, stop - start)
+                values = _values(next(raws), dtype, count)
+                if isinstance(inner, dict):
                     at, to = next(raws), next(raws)
                     values = values.copy()
                     places = numpy.frombuffer(at, "<u4")
                     values[places] = _values(to, dtype, len(places))
+                values = values[first : first + stop - start]
                 here, end = max(start, low), min(stop, high)
                 joined[here - low : end - low] = values[here - start : end - start]
         return Fixed(joined)
@@ -302,17 +348,20 @@ class Reader:
         numpy: Any = _numpy()
         touched = list(bounds(rows, low, high))
         entries = [stream["chunks"][number] for number, _, _ in touched]
-        raws = iter(self._read([i for entry in entries for i in _ids(entry)]))
+        raws = iter(self._read([i for entry in entries for i in ids_of(entry)]))
         found: list[Text] = []
         for (_, start, stop), entry in zip(touched, entries, strict=True):
-            count = stop - start
-            if isinstance(entry, dict):
-                codes, sizes, data = _coded(entry, raws, count)
+            inner, count, begin = part_of(entry, stop - start)
+            if isinstance(inner, dict):
+                codes, sizes, data = _coded(inner, raws, count)
+                codes = codes[begin : begin + stop - start]
                 text = Text(*take_text(_offsets(sizes, data), data, codes))
             else:
-                sizes = _values(next(raws) if entry[0] else b"", numpy.dtype("<u4"), count)
-                data = numpy.frombuffer(next(raws) if entry[1] else b"", "u1")
+                sizes = _values(next(raws) if inner[0] else b"", numpy.dtype("<u4"), count)
+                data = numpy.frombuffer(next(raws) if inner[1] else b"", "u1")
                 text = Text(_offsets(sizes, data), data)
+                if count != stop - start:
+                    text = text.slice(begin, begin + stop - start)
             first, last = max(start, low), min(stop, high)
             found.append(
                 text if (first, last) == (start, stop) else text.slice(first - start, last - start)
@@ -340,22 +389,6 @@ STRUCTURE = (
 )
 
 
-def chunks_of(tree: Any) -> Iterator[str]:
-    """Yield the id of every chunk that a tree (or a part of one) needs; some more than once."""
-    if isinstance(tree, dict):
-        if "store" in tree and "chunks" in tree:
-            for entry in tree["chunks"]:
-                yield from _ids(entry)
-            return
-        for value in tree.values():
-            if isinstance(value, (dict, list)):
-                yield from chunks_of(value)
-    elif isinstance(tree, list):
-        for value in tree:
-            if isinstance(value, (dict, list)):
-                yield from chunks_of(value)
-
-
 def same_shape(column: Column, node: Node) -> bool:
     """Whether a stored column is of the same type as this one."""
     return (
@@ -363,15 +396,6 @@ def same_shape(column: Column, node: Node) -> bool:
         and node["streams"].keys() == column.streams.keys()
         and all(node["streams"][n]["store"] == s.store for n, s in column.streams.items())
     )
-
-
-def _ids(entry: Any) -> list[str]:
-    if entry is None:
-        return []
-    if isinstance(entry, str):
-        return [entry]
-    found = entry if isinstance(entry, list) else [entry.get(key) for key in _ENTRY]
-    return [i for i in found if i is not None]
 
 
 def _cuts(column: Column) -> list[int]:

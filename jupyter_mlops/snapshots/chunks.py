@@ -34,6 +34,7 @@ CODECS = ("raw", "zstd", "blosc")
 _SMALL = 128  # Below that a frame's header is as long as what it saves.
 _SAMPLE = 64 * 1024
 _MANY = 64  # Hints.
+_AGREED = 16  # Columns.
 _FAST_MAY_BE = 1.05  # Times as large as what zstd makes.
 _ITEM = {2: "u2", 4: "u4", 8: "u8", 16: "c16"}
 
@@ -55,14 +56,15 @@ class Compressor:
     """Compresses chunks; thread-safe.
 
     Two ways compete: zstd, and Blosc (bit or byte shuffle, then zstd or LZ4) for items of a known
-    width.
-    The first sizeable chunk under a ``hint`` decides for all others under it, so a column is tried
-    once.  Without a hint a sample of each chunk decides.  The hint ``text`` means zstd, ``raw``
-    that the bytes are compressed already.
+    width.  The first sizeable chunk under a ``hint`` decides for all others under it, so a column
+    is tried once; of a wide frame whose columns agreed so far, one in 16 is.  Without a hint a
+    sample of each chunk decides.  The hint ``text`` means zstd, ``raw`` that the bytes are
+    compressed already.
     """
 
     def __init__(self) -> None:
         self._choices: dict[tuple[int, str], str] = {}
+        self._agreed: dict[tuple[int, str], tuple[str, int]] = {}  # By the stream: way, how often.
         self._lock = threading.Lock()
 
     def encode(self, raw: bytes, itemsize: int, hint: str) -> tuple[str, bytes]:
@@ -82,8 +84,14 @@ class Compressor:
         if not hint:
             return _best(_middle(raw, _SAMPLE // 2), item)
         key = (item, hint)
+        alike = (item, hint.rpartition("/")[2])
         with self._lock:
             known = self._choices.get(key)
+            if known is None:
+                way, times = self._agreed.get(alike, ("", 0))
+                if times > _AGREED and times % _AGREED:
+                    self._choices[key] = known = way
+                    self._agreed[alike] = way, times + 1
         if known is not None:
             return known
         size = 4 * _SAMPLE
@@ -94,6 +102,8 @@ class Compressor:
         if len(raw) >= _SAMPLE // 16:
             with self._lock:
                 self._choices[key] = way
+                before, times = self._agreed.get(alike, (way, 0))
+                self._agreed[alike] = way, times + 1 if way == before else 1
         return way
 
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .chunking import _ids as ids_of_entry
 from .chunking import chunks_of
 from .chunks import ChunkId
+from .entries import ids_of as ids_of_entry
 
 __all__ = ["Held", "chunks_of_rows", "held"]
 
@@ -78,6 +78,9 @@ def _walk(node: Any, taken: bool, found: Held, pieces: dict[ChunkId, set[tuple[i
                 ids = set(ids_of_entry(entry))
                 if taken:
                     found.hidden |= ids
+                    continue
+                if isinstance(entry, dict) and "of" in entry:
+                    found.hidden |= ids  # A part of them is shown.
                     continue
                 if isinstance(entry, dict) and "base" in entry:
                     found.hidden.add(entry["base"])

@@ -73,6 +73,11 @@ class Index:
             self._discard()
             self._do(self._refresh)
 
+    @property
+    def empty(self) -> bool:
+        """Whether there was no pack when it was refreshed last."""
+        return not self._known
+
     def has(self, id: ChunkId) -> bool:
         """Whether a pack holds this chunk."""
         return bool(self.find([id]))

@@ -19,6 +19,7 @@ from .cuts import key_cuts, key_score
 from .frames import column_arrays
 from .lineage import Lineage, chosen, logical_column, logical_index
 from .pandas_columns import index_column, index_of, label_of, pandas_column, pandas_of
+from .splices import Splice
 from .statistics import Statistics
 from .streams import Column, Fixed
 
@@ -157,22 +158,31 @@ def encode_columns(
 ) -> Node:
     """Store the columns of a source; return ``length``, ``columns``, ``index`` and their like."""
     node: Node = {"length": source.length}
-    lineage = Lineage.find(source, old, read)
+    splice = Splice.find(source, old, read, writer.find)
+    index = source.index()
+    lineage = None
+    # Labels that were a rule before the edit are a rule and row numbers after it.
+    rule = (old or {}).get("index") or {}
+    if splice is None or (index is not None and index.meta["kind"] != rule.get("kind")):
+        lineage = Lineage.find(source, old, read)
+        splice = splice if lineage is None else None
     cuts = None
     key = (old or {}).get("key")
     if lineage is not None:
         node["lineage"] = lineage.store(writer)
-    elif old is None or old["length"] != source.length:
+    elif splice is None and (old is None or old["length"] != source.length):
         key, cuts = _key(source, key)
-    elif key is not None and "lineage" not in old:  # A column that is new is cut as the others.
+    elif splice is None and old is not None and key is not None and "lineage" not in old:
+        # A column that is new is cut as the others.
         cuts = next((n["rows"] for n in old["columns"] if n["name"] == key["column"]), None)
     if key is not None:
         node["key"] = key
-    index = source.index()
     if index is not None:
         taken = lineage.index(index) if lineage is not None else None
         before = _own((old or {}).get("index"))
-        node["index"] = taken or writer.column(index, cuts if index.streams else None, before)
+        node["index"] = taken or writer.column(
+            index, cuts if index.streams else None, before, splice
+        )
     olds = _by_name(old)
     node["columns"] = []
     seen: dict[str, int] = {}
@@ -184,7 +194,7 @@ def encode_columns(
         if stored is None and before is not None and before.get("taken"):
             before = None
         if stored is None:
-            stored = writer.column(column, cuts, before)
+            stored = writer.column(column, cuts, before, splice)
         node["columns"].append({"name": name, **stored})
         statistics.add(name, column, node["columns"][-1])
     parts = [node.get("index") or {}, *node["columns"]]

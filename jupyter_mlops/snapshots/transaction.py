@@ -60,6 +60,7 @@ class Transaction:
         # holds a lease that is older.
         self._condemned = store.condemned()
         store.index.refresh()
+        self._empty = store.index.empty  # Then there is nothing to look for.
         self._writer = PackWriter(lease.temporary(store.packs, "pack"), threads=_threads())
         self._finalizer = weakref.finalize(self, _give_up, self._writer, lease, self._pid)
         self._finalizer.atexit = True
@@ -104,7 +105,7 @@ class Transaction:
         id = self._keys.get(key)
         if id is not None:
             return id
-        id = self._store.index.by_key(key)
+        id = None if self._empty else self._store.index.by_key(key)
         self._news = id is None
         if id is not None and id not in self._condemned:
             self._lease.renew()
@@ -117,7 +118,7 @@ class Transaction:
         id = chunk_id(copy)
         with self._lock:
             self._keys[key] = self._fresh[key] = id
-            if id in self._new or (id not in self._condemned and self._store.index.present([id])):
+            if id in self._new or self._is_here(id):
                 return id
             self._new[id] = len(copy)
             self._since_look += len(copy)
@@ -132,6 +133,11 @@ class Transaction:
         except OSError as error:
             raise self._full(error) from error
         return id
+
+    def _is_here(self, id: ChunkId) -> bool:
+        if self._empty or id in self._condemned:
+            return False
+        return bool(self._store.index.present([id]))
 
     def find(self, raw: bytes | memoryview) -> ChunkId | None:
         """The id of these bytes if they are here, at the cost of a keyed XXH3; else ``None``."""

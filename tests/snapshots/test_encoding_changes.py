@@ -75,11 +75,11 @@ def joined(*parts: pd.DataFrame) -> pd.DataFrame:
 HALF, SOME = ROWS // 2, ROWS // 100
 EDITS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], float]] = {
     "nothing": (lambda f: f.copy(), 0.0),
-    "append": (lambda f: joined(f, frame_of(SOME, 1, ROWS)), 0.25),
+    "append": (lambda f: joined(f, frame_of(SOME, 1, ROWS)), 0.02),
     "a new column": (lambda f: f.assign(z=f["x"] * 2), 0.25),
     "cells": (cells, 0.001),
-    "insert": (lambda f: joined(f[:HALF], frame_of(SOME, 1, ROWS), f[HALF:]), 0.35),
-    "delete": (lambda f: joined(f[:HALF], f[HALF + SOME :]), 0.09),
+    "insert": (lambda f: joined(f[:HALF], frame_of(SOME, 1, ROWS), f[HALF:]), 0.02),
+    "delete": (lambda f: joined(f[:HALF], f[HALF + SOME :]), 0.001),
     "delete, index kept": (lambda f: f.drop(f.index[HALF : HALF + SOME]), 0.09),
     "filter": (lambda f: f[f["y"] > 0], 0.08),
     "sample": (lambda f: f.sample(frac=0.5, random_state=1), 0.08),

@@ -4,6 +4,7 @@
 # expect: NB102 tree
 # expect: NB002 table
 # expect: NB003 worst
+# keep: setup paths load columns log features split tree
 
 # %% [markdown] intro
 # # Which houses sell above their neighbourhood?

@@ -4,6 +4,7 @@
 # expect: NB006 trim
 # expect: NB004 scores
 # expect: NB006 scores
+# keep: setup data log log alias trim split best
 
 # %% [markdown] intro
 # # Three growers, one valley

@@ -22,6 +22,6 @@ export const CommandIDs = {
   copyDeploy: 'jupyter-mlops:copy-deploy-command',
   /** Ask for an alias and give it to a model version (`name`, `version`). */
   setAlias: 'jupyter-mlops:set-alias',
-  /** Ask for a name and make the active notebook a pipeline. */
+  /** Show what making the active notebook a pipeline would write (`name` to suggest). */
   promote: 'jupyter-mlops:promote'
 } as const;

@@ -172,9 +172,12 @@ def test_what_is_shown_is_written(browser: Browser, session: Path, tmp_path: Pat
         _picture(page, "conflict")
         if os.environ.get("MLOPS_PICTURES"):
             _dark(page)
+            page.wait_for_timeout(1000)
             _picture(page, "conflict-dark")
             preview.locator(".jp-mlops-promotion-result button[title='Dismiss']").click()
             _picture(page, "dark")
+            page.set_viewport_size({"width": 1050, "height": 950})
+            _picture(page, "narrow")
         page.close()
 
 
@@ -207,7 +210,7 @@ def _dark(page: Page) -> None:
     page.locator(".lm-MenuBar-item", has_text="Settings").click()
     page.locator(".lm-Menu-item", has_text="Theme").first.click()
     page.locator(".lm-Menu-item", has_text=re.compile("^JupyterLab Dark$")).click()
-    page.wait_for_selector('body[data-jp-theme-light="false"]')
+    page.wait_for_selector('body[data-jp-theme-light="false"]', state="attached")
 
 
 def _picture(page: Page, name: str) -> None:

@@ -1,6 +1,7 @@
 import { Emitter } from './emitter';
 import { reconcile } from './equality';
-import { ApiError, asApiError } from './errors';
+import type { ApiError } from './errors';
+import { asApiError } from './errors';
 import type { Edit, IDraft, ILocalProblem } from './plan';
 import {
   applyEdit,

@@ -176,7 +176,7 @@ def test_what_is_shown_is_written(browser: Browser, session: Path, tmp_path: Pat
             _picture(page, "conflict-dark")
             preview.locator(".jp-mlops-promotion-result button[title='Dismiss']").click()
             _picture(page, "dark")
-            page.set_viewport_size({"width": 1050, "height": 950})
+            page.set_viewport_size({"width": 760, "height": 950})
             _picture(page, "narrow")
         page.close()
 

@@ -138,6 +138,21 @@ export function placeOf(edit: Edit): string {
   }
 }
 
+/** Whether the view of a plan has something at this place; else a problem is shown above it. */
+export function hasPlace(plan: IPlan, place: string): boolean {
+  const [kind, key] = [place.slice(0, place.indexOf('.')), place.slice(place.indexOf('.') + 1)];
+  switch (kind) {
+    case 'parameters':
+      return plan.parameters.some(parameter => parameter.original === key);
+    case 'cells':
+      return plan.cells.some(cell => String(cell.seq) === key);
+    case 'steps':
+      return plan.cells.some(cell => cell.kept && String(cell.seq) === key);
+    default:
+      return place === 'name' || place === 'mode' || place === 'dropDisplays';
+  }
+}
+
 /** A name that cannot be, known before the server is asked. */
 export interface ILocalProblem {
   place: string;

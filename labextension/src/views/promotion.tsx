@@ -3,7 +3,7 @@ import * as React from 'react';
 
 import { formatNumber, formatTime } from '../model/format';
 import type { Mode } from '../model/plan';
-import { groupCells } from '../model/plan';
+import { groupCells, hasPlace } from '../model/plan';
 import type { IPreviewState, PromotionPreview } from '../model/preview';
 import type { IPlan } from '../model/types';
 import { useStore } from './hooks';
@@ -74,6 +74,15 @@ export function PromotionView(props: {
                   error={state.refusal.error}
                   trans={trans}
                   onRetry={() => void preview.refresh()}
+                />
+              )}
+              {state.refusal?.place != null && !hasPlace(plan, state.refusal.place) && (
+                <Problem
+                  state={state}
+                  place={state.refusal.place}
+                  id="jp-mlops-promotion"
+                  trans={trans}
+                  takeBack={() => preview.takeBack()}
                 />
               )}
               <Summary {...part} plan={plan} />

@@ -3,6 +3,7 @@ import {
   applyEdit,
   firstOf,
   groupCells,
+  hasPlace,
   localProblem,
   newDraft,
   pipelineFolder,
@@ -183,6 +184,13 @@ it('names places as the server does', () => {
   expect(placeOf({ kind: 'begin', seq: 6 })).toBe('steps.6');
   expect(placeOf({ kind: 'cell', seq: 6, kept: true })).toBe('cells.6');
   expect(placeOf({ kind: 'parameter', original: 'a', change: {} })).toBe('parameters.a');
+});
+
+it('knows where a problem can be shown', () => {
+  const places = ['name', 'parameters.seed', 'cells.3', 'steps.4'];
+  expect(places.filter(place => hasPlace(shown, place))).toEqual(places);
+  const others = ['run', 'data', 'edits', 'parameters.gone', 'cells.9', 'steps.3'];
+  expect(others.filter(place => hasPlace(shown, place))).toEqual([]);
 });
 
 it('finds the folder of the pipeline beside the project', () => {

@@ -70,7 +70,7 @@ def _pinned(project: Project, name: str, snapshot: str) -> Path:
     """The file of a snapshot, written once: what a version holds never changes."""
     folder = project.state / "pinned" / snapshot
     if not folder.is_dir():
-        making = folder.with_name(f".{snapshot}.{os.getpid()}")
+        making = folder.with_name(f".{folder.name}.{os.getpid()}")
         try:
             made = materialise(project, name, snapshot, making)
             if made.is_file():

@@ -27,7 +27,7 @@ def pinned_parameters(
             raise UsageError(
                 f"{file.source} cannot be pinned: no snapshot keeps the file itself",
                 hint="Promote with --data source, or snapshot the file "
-                f"(%snapshot NAME --path {file.source}) and run the cell again.",
+                f'(%snapshot Path("{file.source}") -n NAME) and run the cell again.',
             )
         if file.parameter is None:
             raise UsageError(

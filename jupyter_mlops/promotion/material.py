@@ -17,6 +17,7 @@ from .displays import without_displays
 from .literals import extract_parameters
 from .metrics import MetricCode, metric_expressions
 from .plan import ParameterEdit
+from .sources import name_sources
 from .standin import WithoutUs, without_us
 from .statements import loads
 from .tracked import Tracked
@@ -91,6 +92,7 @@ def prepare(
     if drop_displays:
         sources = without_displays(sources)
     leave = {name for name, edit in edits.items() if edit.included is False}
+    sources = name_sources(sources, known, tracked.notebook.parent, leave)
     extracted = extract_parameters(sources, known, leave)
     parameters = [
         _parameter(name, line, origin, edits.get(name))
@@ -135,7 +137,10 @@ def _parameter(name: str, line: str, cell: int, edit: ParameterEdit | None) -> P
     """The statement of a parameter, annotated where its literal says less than the person."""
     new = edit.name if edit is not None and edit.name else name
     if not is_parameter_name(new):
-        raise UsageError(f"{new!r} cannot name a parameter: it is not an identifier")
+        raise UsageError(
+            f"{new!r} cannot name a parameter: it is not an identifier",
+            field=f"edits.parameters.{name}",
+        )
     node = ast.parse(line).body[0]
     assert isinstance(node, (ast.Assign, ast.AnnAssign))  # noqa: S101
     annotation = ast.unparse(node.annotation) if isinstance(node, ast.AnnAssign) else None
@@ -148,6 +153,7 @@ def _parameter(name: str, line: str, cell: int, edit: ParameterEdit | None) -> P
             raise UsageError(
                 f"parameter {name}: there is no type {edit.type!r}",
                 hint=f"The types are {', '.join(_ANNOTATIONS)}.",
+                field=f"edits.parameters.{name}",
             )
     assert value is not None  # noqa: S101
     # What stands behind the equals sign stays as it was typed, comment included.
@@ -167,7 +173,8 @@ def _check_type(name: str, parameter: Parameter) -> None:
 
     if not Draft202012Validator(parameter.schema).is_valid(parameter.default):
         raise UsageError(
-            f"parameter {name}: {parameter.default!r} is no {parameter.schema.get('type')}"
+            f"parameter {name}: {parameter.default!r} is no {parameter.schema.get('type')}",
+            field=f"edits.parameters.{name}",
         )
 
 
@@ -182,11 +189,15 @@ def _check_names(
             raise UsageError(
                 f"there is no parameter {name!r}",
                 hint=f"The parameters are {', '.join(names) or 'none'}.",
+                field=f"edits.parameters.{name}",
             )
     used = frozenset().union(*(flow.reads | flow.must_stores | flow.may_stores for flow in known))
     given: list[str] = []
     for parameter in parameters:
         renamed = parameter.name != parameter.original
         if parameter.name in given or (renamed and parameter.name in used):
-            raise UsageError(f"{parameter.name!r} is the name of something else in the notebook")
+            raise UsageError(
+                f"{parameter.name!r} is the name of something else in the notebook",
+                field=f"edits.parameters.{parameter.original}",
+            )
         given.append(parameter.name)

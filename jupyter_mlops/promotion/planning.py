@@ -89,6 +89,7 @@ def pipeline_name(name: str | None, notebook: Path) -> str:
         raise UsageError(
             f"{name!r} cannot name a pipeline",
             hint="Use letters, digits, '-', '_' and '.', beginning with a letter or a digit.",
+            field="name",
         )
     return name
 
@@ -128,7 +129,8 @@ def design(
     """Divide a slice into steps.
 
     ``without`` are positions of the kept cells where no step may begin, for the reasons in
-    ``notes``.  Raises ``UsageError`` for edits that cannot be.
+    ``notes``.  Raises ``UsageError`` for edits that cannot be; its ``fields["field"]`` names
+    the edit: ``edits.cells.SEQ``, ``edits.parameters.NAME`` or ``edits.steps.FIRST``.
     """
     if steps not in MODES:
         raise UsageError(f"there is no way {steps!r} to make steps", hint=f"One of {MODES}.")
@@ -163,12 +165,21 @@ def _kept(tracked: Tracked, cut: Slice, edits: PlanEdits) -> tuple[int, ...]:
     by_seq = {event.seq: i for i, event in enumerate(tracked.events[: tracked.target + 1])}
     for seq, keep in edits.cells.items():
         if seq not in by_seq:
-            raise UsageError(f"edits: there is no executed cell [{seq}] before the result")
+            raise UsageError(
+                f"edits: there is no executed cell [{seq}] before the result",
+                field=f"edits.cells.{seq}",
+            )
         index = by_seq[seq]
         if not keep and index == tracked.target and not tracked.targets:
-            raise UsageError(f"edits: cell [{seq}] is the one to promote and cannot be dropped")
+            raise UsageError(
+                f"edits: cell [{seq}] is the one to promote and cannot be dropped",
+                field=f"edits.cells.{seq}",
+            )
         if keep and tracked.events[index].status != "ok":
-            raise UsageError(f"edits: cell [{seq}] raised when it ran and cannot be kept")
+            raise UsageError(
+                f"edits: cell [{seq}] raised when it ran and cannot be kept",
+                field=f"edits.cells.{seq}",
+            )
         (kept.add if keep else kept.discard)(index)
     return tuple(sorted(kept))
 
@@ -180,9 +191,15 @@ def _edited(
     names = [step.name for step in edits.steps]
     for step in edits.steps:
         if _STEP.fullmatch(step.name) is None or names.count(step.name) > 1:
-            raise UsageError(f"edits: {step.name!r} cannot name a step, or names two")
+            raise UsageError(
+                f"edits: {step.name!r} cannot name a step, or names two",
+                field=f"edits.steps.{step.first}",
+            )
         if step.first not in positions:
-            raise UsageError(f"edits: step {step.name!r} begins at [{step.first}]: no kept cell")
+            raise UsageError(
+                f"edits: step {step.name!r} begins at [{step.first}]: no kept cell",
+                field=f"edits.steps.{step.first}",
+            )
     starts = [positions[step.first] for step in edits.steps]
     if starts != sorted(set(starts)):
         raise UsageError("edits: the steps must be in the order of their first cells")
@@ -190,7 +207,10 @@ def _edited(
     for step, position in zip(edits.steps[1:], starts[1:], strict=True):
         cut = cut_at(material.flowing, position)
         if cut.refused is not None:
-            raise UsageError(f"step {step.name!r} cannot begin at [{step.first}]: {cut.refused}")
+            raise UsageError(
+                f"step {step.name!r} cannot begin at [{step.first}]: {cut.refused}",
+                field=f"edits.steps.{step.first}",
+            )
         cuts.append(replace(cut, reason="drawn by you", title=step.name))
     return cuts, names
 

@@ -29,6 +29,7 @@ from .failing import differs
 from .files import planned_files
 from .install import install
 from .judging import Judgement
+from .keeping import keep_sources, marks_of
 from .notebooks import notebook_text
 from .plan import PlanEdits
 from .planning import MODES, design, pipeline_name, slices_of
@@ -135,6 +136,7 @@ def promote(
     environment = replay_environment(kernel, used)
     place = _folder(project, notebook)
     files = planned_files(project, first.material)
+    marks = marks_of(project, files)
     with _workshop(project, name) as (new, scratch):
         given = pinned_parameters(project, name, files, scratch) if data == "pinned" else {}
         bench = Bench(
@@ -159,6 +161,7 @@ def promote(
         target = project.pipelines / name
         if not (target / POLICY_FILE).exists():
             _write_policy(bench.tracked.metrics, pipeline, new)
+        files, unkept = keep_sources(project, files, marks)
         against = "a replay of all cells" if bench.truth or tracked.run is None else "the run"
         proof = make_proof(
             project, chosen.made, chosen.judgement, verdict=verdict, reason=reason,
@@ -186,7 +189,7 @@ def promote(
         model=pipeline.model.name if pipeline.model else None,
         replaced=replaced,
         undo=undo,
-        warnings=_warnings(bench.tracked, chosen, proof, widened, environment),
+        warnings=(*_warnings(bench.tracked, chosen, proof, widened, environment), *unkept),
         steps=tuple(step.name for step in pipeline.steps),
         changes=tuple(changes),
     )

@@ -44,6 +44,7 @@ class Previous:
 
     def __init__(self, project: Project, name: str, *, force: bool) -> None:
         self.folder = project.pipelines / name
+        self._shown = project.relative(self.folder)
         self._base = project.state / "promoted" / name
         self._force = force
         self.exists = self.folder.exists()
@@ -61,11 +62,12 @@ class Previous:
             self._generated = dict(data.get("generated", data["files"]))
         except FileNotFoundError:
             raise ConflictError(
-                f"{self.folder} exists and was not made by a promotion", hint=again
+                f"{self._shown} exists and was not made by a promotion", hint=again
             ) from None
         except (ValueError, KeyError, TypeError, OSError):
             raise ConflictError(
-                f"{proof} cannot be read, so whether you have edited the pipeline is not known",
+                f"{self._shown}/{PROOF_FILE} cannot be read, so whether you have edited the "
+                "pipeline is not known",
                 hint=again,
             ) from None
 
@@ -106,7 +108,7 @@ class Previous:
         if conflicts:
             places = ", ".join(conflict.where for conflict in conflicts)
             raise ConflictError(
-                f"{self.folder} was edited by hand where the new promotion changes it, too: "
+                f"{self._shown} was edited by hand where the new promotion changes it, too: "
                 f"{places}",
                 hint="Take one of the two into the notebook or the pipeline, or replace the "
                 "pipeline with --force (the old one is kept aside). Nothing was written.",

@@ -11,6 +11,7 @@ import type {
   IFinding,
   IJob,
   IModelVersion,
+  IPlan,
   IProject,
   IRegisteredModel,
   IRun,
@@ -169,8 +170,11 @@ export class Api implements IApi {
     await this._send('POST', `deployments/${encodeURIComponent(id)}/stop`, body);
   }
 
-  async promote(path: string, name?: string): Promise<IJob> {
-    const body: Schemas['NewPromotion'] = name === undefined ? { path } : { path, name };
+  plan(body: Schemas['NewPlan']): Promise<IPlan> {
+    return this._send('POST', 'promotions/plan', body);
+  }
+
+  async promote(body: Schemas['NewPromotion']): Promise<IJob> {
     return (await this._send<Schemas['Job']>('POST', 'promotions', body)).job;
   }
 

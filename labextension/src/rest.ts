@@ -17,6 +17,104 @@ export interface components {
         count: number | null;
       }[];
     };
+    NewPlan: {
+      /** @description Contents path of the notebook. */
+      path: string;
+      /** @description The pipeline's name; by default the notebook's. */
+      name?: string;
+      /** @description Which tracked run; by default the newest finished one. */
+      run?: string;
+      /** @description Variables instead of the run. */
+      targets?: string[];
+      /**
+       * @description Where steps begin.
+       * @enum {unknown}
+       */
+      steps?: 'auto' | 'one' | 'headings';
+      /** @description What the person changed in the plan. */
+      edits?: {
+        /** @description By their name in the notebook. */
+        parameters?: {
+          [key: string]: {
+            name?: string;
+            /** @enum {unknown} */
+            type?: 'string' | 'number' | 'integer' | 'boolean' | 'array' | 'object';
+            included?: boolean;
+          };
+        };
+        /** @description Keep (true) or drop a cell, by the number of its execution. */
+        cells?: {
+          [key: string]: boolean;
+        };
+        /** @description All steps, each with its first cell. */
+        steps?: {
+          name: string;
+          first: number;
+        }[];
+      };
+      /** @description Leave out statements that only display. */
+      drop_displays?: boolean;
+    };
+    NewPromotion: {
+      /** @description Contents path of the notebook. */
+      path: string;
+      /** @description The pipeline's name; by default the notebook's. */
+      name?: string;
+      /** @description Which tracked run; by default the newest finished one. */
+      run?: string;
+      /** @description Variables instead of the run. */
+      targets?: string[];
+      /**
+       * @description Where steps begin.
+       * @enum {unknown}
+       */
+      steps?: 'auto' | 'one' | 'headings';
+      /** @description What the person changed in the plan. */
+      edits?: {
+        /** @description By their name in the notebook. */
+        parameters?: {
+          [key: string]: {
+            name?: string;
+            /** @enum {unknown} */
+            type?: 'string' | 'number' | 'integer' | 'boolean' | 'array' | 'object';
+            included?: boolean;
+          };
+        };
+        /** @description Keep (true) or drop a cell, by the number of its execution. */
+        cells?: {
+          [key: string]: boolean;
+        };
+        /** @description All steps, each with its first cell. */
+        steps?: {
+          name: string;
+          first: number;
+        }[];
+      };
+      /** @description Leave out statements that only display. */
+      drop_displays?: boolean;
+      /**
+       * @description Replay on sources or on snapshots.
+       * @enum {unknown}
+       */
+      data?: 'source' | 'pinned';
+      /** @description Hand over as pickles what has no other format. */
+      allow_pickle?: boolean;
+      /** @description Replace a pipeline that was edited by hand. */
+      force?: boolean;
+    };
+    SnapshotPlace: {
+      /** @description Contents path of the active notebook or folder: its project is meant. */
+      path: string;
+      name: string;
+      version: number;
+    };
+    SnapshotTag: {
+      /** @description Contents path of the active notebook or folder: its project is meant. */
+      path: string;
+      name: string;
+      version: number;
+      tag: string;
+    };
     Place: {
       /** @description Contents path of the active notebook or folder: its project is meant. */
       path: string;
@@ -52,25 +150,6 @@ export interface components {
       path: string;
       name: string;
       alias: string;
-    };
-    NewPromotion: {
-      /** @description Contents path of the notebook. */
-      path: string;
-      /** @description The pipeline's name; by default the notebook's. */
-      name?: string;
-    };
-    SnapshotPlace: {
-      /** @description Contents path of the active notebook or folder: its project is meant. */
-      path: string;
-      name: string;
-      version: number;
-    };
-    SnapshotTag: {
-      /** @description Contents path of the active notebook or folder: its project is meant. */
-      path: string;
-      name: string;
-      version: number;
-      tag: string;
     };
     Error: {
       message: string;
@@ -592,6 +671,7 @@ export interface components {
       before: number | null;
       /** @description The command that takes it back. */
       undo: string;
+    };
     Check: {
       /** @description The session gone by; null where execution counts had to do. */
       session: string | null;
@@ -618,6 +698,71 @@ export interface components {
         count: number | null;
         what: string;
       }[];
+    };
+    Plan: {
+      version: number;
+      name: string;
+      notebook: string;
+      /** @enum {unknown} */
+      basis: 'session' | 'document';
+      run_id: string | null;
+      targets: string[];
+      /** @enum {unknown} */
+      mode: 'auto' | 'one' | 'headings';
+      cells: {
+        /** @description The number of its execution in the session. */
+        seq: number;
+        name: string;
+        cell_id: string | null;
+        source: string;
+        kept: boolean;
+        reason: string;
+        /** @enum {unknown} */
+        state: 'as_is' | 'edited' | 'deleted' | 'failed' | 'private';
+        step: string | null;
+        seconds: number;
+        changed_by_person: boolean;
+      }[];
+      parameters: {
+        name: string;
+        original: string;
+        default: unknown;
+        schema: Record<string, unknown>;
+        rank: number;
+        reason: string;
+        seq: number;
+        included: boolean;
+      }[];
+      steps: {
+        name: string;
+        cells: number[];
+        reason: string;
+        inputs: {
+          [key: string]: string;
+        };
+        outputs: {
+          variable: string;
+          kind: string;
+          format: string | null;
+          file: string | null;
+        }[];
+        needs: string[];
+      }[];
+      files: {
+        source: string;
+        how: string;
+        digest: string | null;
+        parameter: string | null;
+        snapshot: string | null;
+        exact: boolean;
+      }[];
+      metrics: {
+        [key: string]: number | null;
+      };
+      model: string | null;
+      unseeded: string[];
+      refused_cuts: string[];
+      warnings: string[];
     };
     Runs: {
       runs: components['schemas']['Run'][];

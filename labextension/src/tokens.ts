@@ -28,6 +28,6 @@ export const CommandIDs = {
   insertSnapshot: 'jupyter-mlops:insert-restore-code',
   /** Copy the `snapshot://` address of a version of data (`spec`). */
   copySnapshot: 'jupyter-mlops:copy-snapshot-address',
-  /** Ask for a name and make the active notebook a pipeline. */
+  /** Show what making the active notebook a pipeline would write (`name` to suggest). */
   promote: 'jupyter-mlops:promote'
 } as const;

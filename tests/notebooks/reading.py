@@ -6,7 +6,9 @@ no longer in the notebook, ``NAME @ clean`` what the clean twin has in its place
 
 - ``session:`` the executions in order (``NAME`` or ``NAME@1``);
 - ``expect:`` a rule and the cell in which it finds something;
-- ``clean:`` the order of the clean twin's cells, where it is another one.
+- ``clean:`` the order of the clean twin's cells, where it is another one;
+- ``keep:`` the cells that a person would keep for what was tracked, one that had to run twice
+  twice.
 """
 
 from __future__ import annotations
@@ -35,6 +37,13 @@ class Book:
     session: list[tuple[str, str]] = field(default_factory=list)
     expected: set[tuple[str, str]] = field(default_factory=set)
     order: list[str] = field(default_factory=list)
+    keep: list[str] = field(default_factory=list)
+
+    @property
+    def tracked(self) -> str:
+        """The name of the tracked cell."""
+        (name,) = (name for name, source in self.cells.items() if source.startswith("%%track"))
+        return name
 
     def document(self, counts: dict[str, int]) -> Any:
         """The notebook as it stands at the end."""
@@ -102,3 +111,5 @@ def _head(book: Book, text: str, steps: list[str]) -> None:
             book.expected.add((rule, name))
         elif key == "clean":
             book.order = rest.split()
+        elif key == "keep":
+            book.keep.extend(rest.split())

@@ -5,6 +5,9 @@ import type {
   IFinding,
   IJob,
   IModelVersion,
+  INewPlan,
+  INewPromotion,
+  IPlan,
   IProject,
   IRegisteredModel,
   IRun,
@@ -74,7 +77,9 @@ export interface IApi {
   schedules(path: string): Promise<ISchedules>;
   deployments(path: string): Promise<IDeployment[]>;
   stopDeployment(path: string, id: string): Promise<void>;
-  promote(path: string, name?: string): Promise<IJob>;
+  /** What a promotion would keep and write; nothing is executed. */
+  plan(body: INewPlan): Promise<IPlan>;
+  promote(body: INewPromotion): Promise<IJob>;
   job(id: string): Promise<IJob>;
   /** What is wrong with a notebook; without `cells` its file is read. */
   check(path: string, cells: ISentCell[] | null): Promise<IFinding[]>;

@@ -46,6 +46,18 @@ export interface IPromoted {
   /** How many cells the pipeline has of the notebook's, and how many it does without. */
   kept: number | null;
   dropped: number | null;
+  /** Why the proof says no more than it does. */
+  reason: string | null;
+  warnings: string[];
+  /** What became of each file; `diff` is against what was there. */
+  changes: IFileChange[];
+}
+
+export interface IFileChange {
+  file: string;
+  /** `new`, `changed`, `kept`, `merged` or `removed`. */
+  status: string;
+  diff: string;
 }
 
 /** Read the result of a finished promotion job: what `jupyter mlops promote --json` prints. */
@@ -53,12 +65,23 @@ export function readPromotion(job: IJob, asked: string): IPromoted {
   const result = job.result ?? {};
   const text = (key: string) => (typeof result[key] === 'string' ? (result[key] as string) : null);
   const count = (key: string) => (typeof result[key] === 'number' ? (result[key] as number) : null);
+  const proof = record(result['proof']);
   return {
     name: text('name') ?? asked,
     verdict: text('verdict') ?? 'unproven',
     undo: text('undo'),
     kept: count('kept'),
-    dropped: count('dropped')
+    dropped: count('dropped'),
+    reason: typeof proof.reason === 'string' ? proof.reason : null,
+    warnings: list(result['warnings']).map(String),
+    changes: list(result['changes'])
+      .map(record)
+      .map(({ file, status, diff }) => ({
+        file: String(file ?? ''),
+        status: String(status ?? ''),
+        diff: String(diff ?? '')
+      }))
+      .filter(({ file }) => file !== '')
   };
 }
 
@@ -84,12 +107,41 @@ export function differencesOf(error: ApiError): IDifference[] {
     }));
 }
 
+/** A place that a person's edit and a new promotion both change; `null`: not there. */
+export interface IConflict {
+  where: string;
+  /** The person's. */
+  theirs: string | null;
+  /** The new promotion's. */
+  ours: string | null;
+}
+
+/** The places in a `conflict` error, `[]` when it lists none. */
+export function conflictsOf(error: ApiError): IConflict[] {
+  const text = (value: unknown) => (typeof value === 'string' ? value : null);
+  return list(error.fields['conflicts'])
+    .map(record)
+    .map(({ where, theirs, ours }) => ({
+      where: String(where ?? ''),
+      theirs: text(theirs),
+      ours: text(ours)
+    }));
+}
+
 /** The differences in one line for a notification: `accuracy 0.91 is now 0.89`. */
 export function summarize(differences: IDifference[], most = 90): string {
   const parts = differences.map(
     ({ metric, tracked, replayed }) => `${metric} ${tracked || '–'} → ${replayed || '–'}`
   );
   return shorten(parts.join(', '), most);
+}
+
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function record(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 /** In full: two metrics may differ in their last digit only. */

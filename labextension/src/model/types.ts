@@ -39,6 +39,15 @@ export type IJob = Schemas['Job']['job'];
 export type IFinding = Schemas['Finding'];
 export type ISentCell = NonNullable<Schemas['NewCheck']['cells']>[number];
 
+/** What a promotion would keep and write, and the bodies that ask for it. */
+export type IPlan = Schemas['Plan'];
+export type IPlanCell = IPlan['cells'][number];
+export type IPlanStep = IPlan['steps'][number];
+export type IPlanParameter = IPlan['parameters'][number];
+export type IPlanFile = IPlan['files'][number];
+export type INewPlan = Schemas['NewPlan'];
+export type INewPromotion = Schemas['NewPromotion'];
+
 /** A gate's verdict, in `fields.gates` of a refusal. */
 export interface IGate {
   name: string;

@@ -1,5 +1,6 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { Clipboard, ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { ILabShell } from '@jupyterlab/application';
+import { Clipboard, Dialog, ICommandPalette, Notification, showDialog } from '@jupyterlab/apputils';
 import { PathExt } from '@jupyterlab/coreutils';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { INotebookTracker } from '@jupyterlab/notebook';
@@ -11,10 +12,13 @@ import type { ApiError } from '../model/errors';
 import { asApiError } from '../model/errors';
 import { shorten } from '../model/format';
 import { pipelineName } from '../model/names';
+import { pipelineFolder } from '../model/plan';
+import { PromotionPreview } from '../model/preview';
 import type { IPromoted } from '../model/promotion';
-import { differencesOf, finishJob, readPromotion, summarize } from '../model/promotion';
+import { differencesOf, summarize } from '../model/promotion';
 import { CommandIDs, IMLops } from '../tokens';
-import { askPromotion, showDifferences } from '../views/dialogs';
+import { showDifferences } from '../views/dialogs';
+import { PromotionWidget } from '../views/promotionwidget';
 
 /** The command that makes a pipeline of a notebook; its toolbar button is in `schema/promote.json`. */
 export const promote: JupyterFrontEndPlugin<void> = {
@@ -22,15 +26,17 @@ export const promote: JupyterFrontEndPlugin<void> = {
   description: 'Promotes the active notebook to a pipeline.',
   autoStart: true,
   requires: [IMLops, INotebookTracker],
-  optional: [ITranslator, ICommandPalette],
+  optional: [ITranslator, ICommandPalette, ILabShell],
   activate: (
     app: JupyterFrontEnd,
     mlops: IMLops,
     tracker: INotebookTracker,
     translator: ITranslator | null,
-    palette: ICommandPalette | null
+    palette: ICommandPalette | null,
+    labShell: ILabShell | null
   ): void => {
     const trans = (translator ?? nullTranslator).load('jupyter_mlops');
+    const previews = new Previews(app, mlops, labShell !== null, trans);
     app.commands.addCommand(CommandIDs.promote, {
       label: trans.__('Promote to Pipeline…'),
       caption: trans.__('Make this notebook a pipeline, proven by a replay'),
@@ -49,9 +55,9 @@ export const promote: JupyterFrontEndPlugin<void> = {
         if (notebook === null) {
           return;
         }
-        // Always asked, whoever calls: a link in a notebook's output can call commands too.
+        // Always shown first, whoever calls: a link in a notebook's output can call commands too.
         const given = typeof args.name === 'string' ? args.name : null;
-        await run(app, mlops, notebook, given, trans);
+        await previews.open(notebook, given);
       }
     });
     tracker.currentChanged.connect(() => app.commands.notifyCommandChanged(CommandIDs.promote));
@@ -59,34 +65,118 @@ export const promote: JupyterFrontEndPlugin<void> = {
   }
 };
 
-async function run(
-  app: JupyterFrontEnd,
-  mlops: IMLops,
-  notebook: NotebookPanel,
-  given: string | null,
-  trans: TranslationBundle
+/** The previews that are open, one a notebook. */
+class Previews {
+  constructor(
+    private readonly _app: JupyterFrontEnd,
+    private readonly _mlops: IMLops,
+    private readonly _tabs: boolean,
+    private readonly _trans: TranslationBundle
+  ) {}
+
+  /** Save the notebook, and show what its promotion would write. */
+  async open(notebook: NotebookPanel, name: string | null): Promise<void> {
+    const { context } = notebook;
+    const path = this._app.serviceManager.contents.localPath(context.path);
+    let widget = this._open.get(path);
+    if (widget === undefined) {
+      widget = this._add(notebook, path, name);
+    } else if (name !== null) {
+      widget.preview.edit({ kind: 'name', name });
+    }
+    this._app.shell.activateById(widget.id);
+    if (context.model.dirty) {
+      await context.save();
+    }
+    if (!widget.isDisposed && !widget.preview.get().promoting) {
+      await widget.preview.refresh();
+    }
+  }
+
+  private _add(notebook: NotebookPanel, path: string, name: string | null): PromotionWidget {
+    const file = PathExt.basename(path);
+    const { api } = this._mlops;
+    const { contents } = this._app.serviceManager;
+    const preview = new PromotionPreview(
+      api,
+      path,
+      name ?? pipelineName(file),
+      ms => this._mlops.jobChanged(ms),
+      folder =>
+        contents.get(folder, { content: false }).then(
+          () => true,
+          () => false
+        )
+    );
+    const widget: PromotionWidget = new PromotionWidget(
+      preview,
+      file,
+      {
+        promote: () => void promoteShown(preview, file, this._trans, false),
+        replace: () => void this._replace(preview, file),
+        cancel: () => widget.dispose(),
+        open: written => void this._openFile(preview, written)
+      },
+      this._trans
+    );
+    this._open.set(path, widget);
+    widget.disposed.connect(() => this._open.delete(path));
+    // Notebook 7 has one document a page, and its side areas for the rest.
+    if (this._tabs) {
+      this._app.shell.add(widget, 'main', { ref: notebook.id, mode: 'tab-after' });
+    } else {
+      this._app.shell.add(widget, 'right');
+    }
+    return widget;
+  }
+
+  private async _replace(preview: PromotionPreview, file: string): Promise<void> {
+    const trans = this._trans;
+    const { name } = preview.get().draft;
+    const { button } = await showDialog({
+      title: trans.__('Replace pipelines/%1?', name),
+      body: trans.__(
+        'Edits made by hand in it are not taken over. The old pipeline is kept in .mlops/replaced.'
+      ),
+      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Replace') })]
+    });
+    if (button.accept) {
+      await promoteShown(preview, file, trans, true);
+    }
+  }
+
+  private async _openFile(preview: PromotionPreview, file: string): Promise<void> {
+    const { plan, made } = preview.get();
+    const folder = plan && made && pipelineFolder(preview.path, { ...plan, name: made.name });
+    if (folder === null) {
+      return;
+    }
+    await this._app.commands.execute('docmanager:open', { path: `${folder}/${file}` });
+  }
+
+  private readonly _open = new Map<string, PromotionWidget>();
+}
+
+async function promoteShown(
+  preview: PromotionPreview,
+  file: string,
+  trans: TranslationBundle,
+  force: boolean
 ): Promise<void> {
-  const { context } = notebook;
-  const file = PathExt.basename(context.path);
-  const name = await askPromotion(file, given ?? pipelineName(file), trans);
-  if (name === null) {
+  if (!preview.get().ready) {
     return;
   }
   const id = Notification.emit(shorten(trans.__('Promoting %1…', file)), 'in-progress', {
     autoClose: false
   });
   try {
-    if (context.model.dirty) {
-      await context.save();
-    }
-    const path = app.serviceManager.contents.localPath(context.path);
-    const job = await finishJob(
-      mlops.api,
-      await mlops.api.promote(path, name),
-      ms => mlops.jobChanged(ms),
-      message => Notification.update({ id, message: shorten(message) })
+    const made = await preview.promote(
+      message => Notification.update({ id, message: shorten(message) }),
+      force
     );
-    succeed(id, readPromotion(job, name), trans);
+    if (made !== null) {
+      succeed(id, made, trans);
+    }
   } catch (cause) {
     explain(id, file, asApiError(cause), trans);
   }

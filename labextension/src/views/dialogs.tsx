@@ -6,7 +6,7 @@ import { flushSync } from 'react-dom';
 import type { Root } from 'react-dom/client';
 import { createRoot } from 'react-dom/client';
 
-import { aliasProblem, isPipelineName, nameProblem } from '../model/names';
+import { aliasProblem, nameProblem } from '../model/names';
 import type { IDifference } from '../model/promotion';
 import type { IGate, IRegisteredModel, IRunModel } from '../model/types';
 
@@ -248,41 +248,6 @@ function modelNameProblem(name: string, trans: TranslationBundle): string | null
   }
 }
 
-/** Ask for the name of the pipeline that a notebook becomes. */
-export async function askPromotion(
-  notebook: string,
-  suggested: string,
-  trans: TranslationBundle
-): Promise<string | null> {
-  const problem = (name: string) =>
-    isPipelineName(name.trim()) ? null : trans.__('Letters, digits, “-”, “_” and “.” only.');
-  const name = await ask({
-    title: trans.__('Promote %1 to a pipeline', notebook),
-    accept: trans.__('Promote'),
-    initial: suggested,
-    trans,
-    problem,
-    render: (value, set) => (
-      <>
-        <Field
-          label={trans.__('Name of the pipeline')}
-          className="jp-mlops-pipeline-name"
-          value={value}
-          problem={problem(value)}
-          onChange={set}
-        />
-        <p className="jp-mlops-muted">
-          {trans.__(
-            'The notebook is saved. The cells that its tracked result needs are written to pipelines/%1 and run once in a fresh kernel, to prove that they give the same result.',
-            value.trim() || '…'
-          )}
-        </p>
-      </>
-    )
-  });
-  return name === null ? null : name.trim();
-}
-
 /** Show each gate's verdict after a refusal. */
 export async function showGates(
   title: string,
@@ -334,29 +299,38 @@ export async function showDifferences(
     body: (
       <div className="jp-mlops-differences">
         <p>{message}</p>
-        {differences.length > 0 && (
-          <table>
-            <thead>
-              <tr>
-                <th>{trans.__('Metric')}</th>
-                <th>{trans.__('Tracked')}</th>
-                <th>{trans.__('Replayed')}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {differences.map(row => (
-                <tr key={row.metric}>
-                  <td>{row.metric}</td>
-                  <td>{row.tracked || '–'}</td>
-                  <td>{row.replayed || '–'}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        )}
+        {differences.length > 0 && <Differences differences={differences} trans={trans} />}
         {hint && <p className="jp-mlops-muted">{hint}</p>}
       </div>
     ),
     buttons: [Dialog.okButton({ label: trans.__('Close') })]
   });
+}
+
+/** What each side has, in full: two values may differ in their last digit only. */
+export function Differences(props: {
+  differences: IDifference[];
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { differences, trans } = props;
+  return (
+    <table className="jp-mlops-differences-table">
+      <thead>
+        <tr>
+          <th>{trans.__('Metric')}</th>
+          <th>{trans.__('Tracked')}</th>
+          <th>{trans.__('Replayed')}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {differences.map(row => (
+          <tr key={row.metric}>
+            <td>{row.metric}</td>
+            <td>{row.tracked || '–'}</td>
+            <td>{row.replayed || '–'}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
 }

@@ -8,6 +8,7 @@
 # expect: NB003 look
 # expect: NB003 keep_best
 # expect: NB006 keep_best
+# keep: setup read merge risk frame split ridge
 
 # %% [markdown] intro
 # # Who gets worse, by weight and pressure?

@@ -2,6 +2,7 @@
 # expect: NB005 lookup
 # expect: NB002 lookup
 # expect: NB006 add
+# keep: setup data helper add split tree
 
 # %% [markdown] intro
 # # Irises: how far do petals take us?

@@ -3,6 +3,7 @@
 # expect: NB007 model
 # expect: NB001 report
 # clean: intro setup data look groups md1 scaled split curve model md2 report md3 size wrong
+# keep: setup data scaled split model
 
 # %% [markdown] intro
 # # Benign or malignant?

@@ -1,6 +1,7 @@
 # session: setup data rare classes drop up split logit recall table imputed chosen cross report
 # expect: NB103 up
 # expect: NB101 chosen
+# keep: setup data drop up split logit
 
 # %% [markdown] intro
 # # The rare grower

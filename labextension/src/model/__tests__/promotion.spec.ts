@@ -1,5 +1,5 @@
 import { ApiError } from '../errors';
-import { differencesOf, finishJob, readPromotion, summarize } from '../promotion';
+import { conflictsOf, differencesOf, finishJob, readPromotion, summarize } from '../promotion';
 import type { IJob } from '../types';
 
 const job = (change: Partial<IJob>): IJob => ({
@@ -49,13 +49,25 @@ describe('readPromotion', () => {
     const done = (result: Record<string, unknown> | null) =>
       readPromotion(job({ state: 'done', result }), 'asked');
     expect(
-      done({ name: 'churn', verdict: 'equal', kept: 5, dropped: 9, undo: 'rm -r pipelines/churn' })
+      done({
+        name: 'churn',
+        verdict: 'unproven',
+        kept: 5,
+        dropped: 9,
+        undo: 'rm -r pipelines/churn',
+        proof: { reason: 'nothing to compare' },
+        warnings: ['no model'],
+        changes: [{ file: 'main.ipynb', status: 'new', diff: '+x' }, 3]
+      })
     ).toEqual({
       name: 'churn',
-      verdict: 'equal',
+      verdict: 'unproven',
       kept: 5,
       dropped: 9,
-      undo: 'rm -r pipelines/churn'
+      undo: 'rm -r pipelines/churn',
+      reason: 'nothing to compare',
+      warnings: ['no model'],
+      changes: [{ file: 'main.ipynb', status: 'new', diff: '+x' }]
     });
     expect(done(null)).toMatchObject({ name: 'asked', verdict: 'unproven', undo: null });
     expect(done({ verdict: 3 })).toMatchObject({ verdict: 'unproven' });
@@ -84,4 +96,14 @@ describe('differencesOf', () => {
   it('is empty without any', () => {
     expect(differencesOf(error(undefined))).toEqual([]);
   });
+});
+
+it('reads the places that both sides changed', () => {
+  const error = new ApiError({
+    message: 'edited',
+    reason: 'conflict',
+    fields: { conflicts: [{ where: 'main.ipynb: cell c1', base: 'a', theirs: 'b', ours: null }] }
+  });
+  expect(conflictsOf(error)).toEqual([{ where: 'main.ipynb: cell c1', theirs: 'b', ours: null }]);
+  expect(conflictsOf(new ApiError({ message: 'exists', reason: 'conflict' }))).toEqual([]);
 });

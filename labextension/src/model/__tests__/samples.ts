@@ -203,6 +203,9 @@ export class RecordingApi implements IApi {
   schedules = this._method('schedules', async () => ({ schedules: [], agent_running: true }));
   deployments = this._method('deployments', async () => []);
   stopDeployment = this._method('stopDeployment', async () => undefined);
+  plan = this._method('plan', async () => {
+    throw new Error('not set');
+  });
   promote = this._method('promote', async () => {
     throw new Error('not set');
   });

@@ -220,12 +220,14 @@ class Bench:
     def _compare_model(
         self, made: Design, replayed: Replay, compared: list[ModelComparison]
     ) -> Difference | None:
-        record = made.material.model
-        if record is None or replayed.model is None or not replayed.model.is_file():
+        record, run = made.material.model, self.tracked.run
+        if record is None or run is None:
+            return None
+        if replayed.model is None or not replayed.model.is_file():
             return None
         found = compare_models(
             self.project, record, replayed.model, self.interpreter, self.scratch,
-            self.tracked.notebook.parent,
+            self.tracked.notebook.parent, run.run_id,
         )  # fmt: skip
         compared.append(found)
         if found.get("equal", True):

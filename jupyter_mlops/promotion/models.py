@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..errors import MlopsError
+from ..config import load_config
+from ..errors import MlopsError, NotFoundError
 from ..journal import BlobStore, verify
 from ..model.events import ModelRecord
 from ..project import Project
+from ..tracking import find_run, open_backend
 
 __all__ = ["ModelComparison", "compare_models"]
 
@@ -20,7 +22,23 @@ _COMPARE = r"""
 import json, pickle, sys
 import numpy, skops.io
 tracked, form, replayed = sys.argv[1:4]
-if form == "skops":
+if form == "folder":
+    import os, pathlib
+    import yaml
+    from jupyter_mlops.registry import load_folder
+    model = load_folder(pathlib.Path(tracked))
+    with open(os.path.join(tracked, "MLmodel")) as file:
+        about = yaml.safe_load(file).get("saved_input_example_info") or {}
+    example = None
+    if about:
+        with open(os.path.join(tracked, about["artifact_path"])) as file:
+            rows = json.load(file)
+        if about.get("type") == "dataframe":
+            import pandas
+            example = pandas.DataFrame(rows["data"], columns=rows.get("columns"))
+        else:
+            example = numpy.asarray(rows["inputs"] if isinstance(rows, dict) else rows)
+elif form == "skops":
     model = skops.io.load(tracked, trusted=skops.io.get_untrusted_types(file=tracked))
     example = None
 else:
@@ -61,9 +79,11 @@ def compare_models(
     interpreter: str | None,
     scratch: Path,
     folder: Path,
+    run_id: str,
 ) -> ModelComparison:
     """Let both models predict on the recorded example.
 
+    The tracked one comes from the journal, or, once ``run_id`` is delivered, from MLflow's store.
     The signature of a pickle is verified first: only what this user's own session wrote is loaded.
     ``folder`` is where the notebook ran.  Never raises: where nothing can be compared, the
     ``reason`` says why.
@@ -80,7 +100,11 @@ def compare_models(
             example.write_bytes(BlobStore(project.journal).get(record.example_blob))
             words.append(str(example))
     except (OSError, MlopsError, LookupError):
-        return ModelComparison(reason="it is not in this project's journal any more")
+        try:
+            words = [str(_delivered(project, run_id, record.name)), "folder", str(replayed)]
+        except (OSError, MlopsError, ImportError) as error:
+            return ModelComparison(reason=f"it cannot be read again: {error}")
+        interpreter = None  # Only this one is known to have our own loader.
     try:
         result = subprocess.run(
             [interpreter or sys.executable, "-c", _COMPARE, *words],
@@ -92,3 +116,15 @@ def compare_models(
         return ModelComparison(reason=f"it cannot be loaded again: {last[:200]}")
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         return ModelComparison(reason=f"it cannot be compared: {error}")
+
+
+def _delivered(project: Project, run_id: str, model: str) -> Path:
+    """The folder of a run's model as MLflow keeps it; ``NotFoundError`` where it does not."""
+    config = load_config(project.root)
+    run = find_run(project, run_id)
+    if run.mlflow_run_id is None:
+        raise NotFoundError(f"run {run.name} has not been delivered, and its model was not kept")
+    backend = open_backend(project, config)
+    backend.check(config.delivery_timeout)
+    target = project.state / "models" / "runs"
+    return backend.download_run_model(run.mlflow_run_id, model, target)

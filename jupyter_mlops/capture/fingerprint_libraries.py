@@ -44,14 +44,18 @@ def library_handler(kind: type, package: str) -> Handler | None:
     return None
 
 
-def array(walk: Walk, value: Any) -> None:
-    """An array: its type, shape and memory."""
+def _reach_memory(walk: Walk, value: Any) -> None:
     root = value
     while type(root.base) is type(value):
         root = root.base
     if root.base is not None:
         walk.reaches(root.base)
     walk.reaches(root)  # An array of its own, or what many views show parts of.
+
+
+def array(walk: Walk, value: Any) -> None:
+    """An array: its type, shape and memory."""
+    _reach_memory(walk, value)
     if not walk.first(value, mutable=False):
         return
     walk.emit(b"a")
@@ -139,6 +143,8 @@ _GENERATORS: dict[str, Handler] = {
 
 # pandas
 
+_SMALL_COLUMN = 65_536  # Bytes that are gathered rather than hashed where they lie.
+
 
 def _pandas_handler(kind: type) -> Handler | None:
     pandas = loaded("pandas")
@@ -177,9 +183,38 @@ def _frame(walk: Walk, value: Any) -> None:
     if len(blocks) == 1 and _in_one_piece(blocks[0]):
         walk.push(blocks[0].values)
         return
-    for position in range(len(columns)):
-        walk.prints.allowance.check(64)
-        walk.push(manager.iget_values(position))
+    plain = {number: _rows(walk, b.values) for number, b in enumerate(blocks) if _is_plain(b)}
+    walk.prints.allowance.check(64 * len(columns))
+    numbers, places = manager.blknos.tolist(), manager.blklocs.tolist()
+    # By column, not by block: pandas joins blocks whenever it likes.
+    for position, (number, place) in enumerate(zip(numbers, places, strict=True)):
+        found = plain.get(number)
+        if found is None:
+            walk.emit(b"p%d|" % position)
+            walk.push(manager.iget_values(position))
+            continue
+        kind, data = found
+        walk.emit(kind)
+        if data.shape[1] > _SMALL_COLUMN:
+            walk.buffer(data[place], 0)
+        else:
+            walk.emit(data[place].tobytes())
+
+
+def _is_plain(block: Any) -> bool:
+    values = block.values
+    return type(values) is loaded("numpy").ndarray and not values.dtype.hasobject
+
+
+def _rows(walk: Walk, values: Any) -> tuple[bytes, Any]:
+    """The type of a block's columns, and their bytes, one column a row."""
+    numpy = loaded("numpy")
+    _reach_memory(walk, values)
+    walk.prints.allowance.check(values.nbytes, None if values.flags.c_contiguous else _COPIED)
+    kind = str(values.dtype)
+    together = numpy.ascontiguousarray(values)
+    data = together.view(numpy.uint8) if together.size else together.reshape(len(together), 0)
+    return b"P%d:%s|" % (values.shape[1], kind.encode()), data
 
 
 def _in_one_piece(block: Any) -> bool:

@@ -90,6 +90,17 @@ class Allowance:
             raise Spent
 
 
+def _learn(allowance: Allowance, cost: float) -> None:
+    """Learning a type is done once a session: it is not what a walk costs."""
+    global _to_learn
+    credit = min(cost, _to_learn)
+    _to_learn -= credit
+    allowance.started += credit
+
+
+_to_learn = 0.03  # CPU seconds for all of it: modules to import, types to recognise.
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What a walk found.
@@ -151,9 +162,11 @@ class Fingerprints:
         """What reads values of a type."""
         found = self.handlers.get(id(kind))
         if found is None:
+            began = time.thread_time()
             from .fingerprint_kinds import handler_of
 
             found = self.handlers[id(kind)] = handler_of(kind)
+            _learn(self.allowance, time.thread_time() - began)
         return found
 
 

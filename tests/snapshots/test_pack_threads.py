@@ -14,7 +14,8 @@ from jupyter_mlops.snapshots.packs import PackWriter, read_entry, read_footer
 
 def refuse(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """Let threads start only so many times."""
-    start, started = threading.Thread.start, []
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
 
     def once(thread: threading.Thread) -> None:
         if len(started) >= after:

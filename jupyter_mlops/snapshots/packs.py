@@ -54,6 +54,8 @@ _END = b"MLPKEND1"
 _MAX_FOOTER = 1 << 30
 _ID = re.compile(r"[0-9a-f]{64}")
 _BUFFER = 32 * 1024 * 1024  # Raw bytes that wait to be compressed.
+_THREAD = 16 * 1024 * 1024  # Bytes: the usual stack of 8 MB and as much again.
+_LOOK = 10.0  # Seconds.
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,13 @@ class PackWriter:
                 self._open()
             # One chunk may always wait, however large it is.
             while self._waiting and self._waiting + len(raw) > _BUFFER:
-                self._change.wait()
+                self._change.wait(_LOOK)
                 self._check()
-            self._waiting += len(raw)
+                if not any(thread.is_alive() for thread in self._threads):
+                    raise MemoryError("the threads that compress are gone")
             if len(self._threads) < self._wanted:
-                thread = threading.Thread(target=self._work, name="snapshot-pack", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                self._start()
+            self._waiting += len(raw)
         self._queue.put((id, raw, itemsize, hint))
 
     def finish(self, path: Path) -> list[Entry]:
@@ -149,6 +151,21 @@ class PackWriter:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _start(self) -> None:
+        """Start one more thread; ``MemoryError`` where not even one can be had."""
+        thread = threading.Thread(target=self._work, name="snapshot-pack", daemon=True)
+        try:
+            # A thread that finds no memory for its first step dies unheard, and ``start`` waits
+            # for it for ever: so it is asked for before, with what its stack takes.
+            bytes(_THREAD)
+            thread.start()
+        except (MemoryError, RuntimeError) as error:
+            if not self._threads:
+                raise MemoryError("there is no memory for a thread that compresses") from error
+            self._wanted = len(self._threads)
+            return
+        self._threads.append(thread)
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

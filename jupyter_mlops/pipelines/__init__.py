@@ -1,6 +1,7 @@
 """Pipelines: their files, their parameters, and running them headless."""
 
-from .declared import DeclaredParameters, declared_parameters, read_notebook
+from .data import materialise
+from .declared import DeclaredParameters, declared_parameters, parameters_in, read_notebook
 from .files import (
     PIPELINE_FILE,
     POLICY_FILE,
@@ -33,6 +34,8 @@ __all__ = [
     "list_pipelines",
     "load_pipeline",
     "load_policy",
+    "materialise",
+    "parameters_in",
     "read_notebook",
     "run_pipeline",
     "save_pipeline",

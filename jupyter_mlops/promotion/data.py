@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UsageError
-from ..pipelines.data import materialise
+from ..pipelines import materialise
 from ..project import Project
 from .plan import PlannedFile
 

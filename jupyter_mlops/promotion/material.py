@@ -11,8 +11,7 @@ from ..dataflow import Slice, flows, strip_tracking
 from ..errors import UsageError
 from ..model.events import ModelRecord
 from ..model.pipeline import Parameter
-from ..pipelines import is_parameter_name
-from ..pipelines.declared import parameters_in
+from ..pipelines import is_parameter_name, parameters_in
 from .boundaries import Flowing, follow
 from .displays import without_displays
 from .literals import extract_parameters

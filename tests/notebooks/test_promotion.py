@@ -79,10 +79,16 @@ def test_work_becomes_a_pipeline(
 def again(project: Project, work: Session, first: Promotion) -> None:
     """After a change of the tracked cell, only the notebook of its step is another one."""
     book, tracked = work.book, work.book.tracked
-    before = {p.name: p.read_bytes() for p in first.folder.iterdir()}
     source = book.cells[tracked]
     if ("NB007", tracked) in book.expected:
         source = book.versions[tracked, "clean"]
+    ran = [cell for cell, _ in book.session]
+    if set(ran[ran.index(tracked) + 1 :]) & set(book.keep):
+        # What it needs was run again since, with other values: that is the state before the change.
+        work.run([(tracked, source)])
+        first = promote(project, Config(), work.notebook)
+        assert first.verdict == "equal"
+    before = {p.name: p.read_bytes() for p in first.folder.iterdir()}
     book.cells[tracked] = f"{source}\ncases = len(y_test)"
     work.run([(tracked, book.cells[tracked])])
     work.save(book.document(work.counts))

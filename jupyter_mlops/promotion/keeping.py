@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,14 +30,18 @@ def marks_of(project: Project, files: Sequence[PlannedFile]) -> dict[str, Mark]:
 
 
 def keep_sources(
-    project: Project, files: Sequence[PlannedFile], before: Mapping[str, Mark]
+    project: Project, files: Sequence[PlannedFile], before: Mapping[str, Mark], pipeline: str
 ) -> tuple[tuple[PlannedFile, ...], list[str]]:
     """Take a snapshot of each source that none keeps, and return the files with them.
+
+    All of them get the tag ``pipeline-NAME``: ``snapshots gc`` leaves what has one alone, also when
+    the run it was made for is gone.
 
     Only of files in the project that are as they were ``before`` the replay: they gave its result.
     Beside the files there are warnings of what could not be kept; a promotion does not fail for it.
     """
-    from ..snapshots.service import take
+    from ..snapshots.automatic import automatic_name
+    from ..snapshots.service import existing_store, take
 
     now = marks_of(project, files)
     kept: list[PlannedFile] = []
@@ -48,6 +51,9 @@ def keep_sources(
         path = Path(file.source)
         mark = now.get(file.source)
         inside = not path.is_absolute() and ".." not in path.parts
+        if file.exact and file.snapshot is not None:
+            with contextlib.suppress(MlopsError, OSError):  # It may be on another machine.
+                existing_store(project).tag(file.snapshot, f"pipeline-{pipeline}")
         if file.exact or not inside or mark is None or not (project.root / path).is_file():
             continue
         if mark != before.get(file.source):
@@ -57,15 +63,12 @@ def keep_sources(
             warnings.append(f"{file.source} is in no snapshot: it has more than 1 GB")
             continue
         try:
-            version = take(project, project.root / path, _name(file.source))
+            version = take(
+                project, project.root / path, automatic_name(file.source),
+                tags=[f"pipeline-{pipeline}"],
+            )  # fmt: skip
         except (MlopsError, OSError) as error:
             warnings.append(f"{file.source} is in no snapshot: {error}")
             continue
         kept[-1] = replace(file, snapshot=version.spec, exact=True)
     return tuple(kept), warnings
-
-
-def _name(source: str) -> str:
-    """The snapshot's name: the path in the project, as far as a name can have it."""
-    parts = [re.sub(r"[^A-Za-z0-9._-]+", "-", part).lstrip(".-") for part in Path(source).parts]
-    return "/".join(part for part in parts if part) or "source"

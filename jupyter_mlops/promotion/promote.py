@@ -161,7 +161,7 @@ def promote(
         target = project.pipelines / name
         if not (target / POLICY_FILE).exists():
             _write_policy(bench.tracked.metrics, pipeline, new)
-        files, unkept = keep_sources(project, files, marks)
+        files, unkept = keep_sources(project, files, marks, name)
         against = "a replay of all cells" if bench.truth or tracked.run is None else "the run"
         proof = make_proof(
             project, chosen.made, chosen.judgement, verdict=verdict, reason=reason,

@@ -12,9 +12,10 @@ from typing import Any
 from ..dataflow import flows
 from ..errors import NotebookError, UsageError
 from ..journal import REDACTED, SessionFile, list_sessions, read_session
-from ..model.events import CellEvent, RunRecord
+from ..model.events import CellEvent, RunAmended, RunRecord
 from ..pipelines import read_notebook
 from ..project import Project
+from ..tracking import amended
 
 __all__ = ["Tracked", "find_tracked", "has_secret", "of_document", "require_sources"]
 
@@ -282,7 +283,8 @@ def _tracked(notebook: Path, document: Any, run: RunRecord, session: SessionFile
             hint="Run the notebook again and promote the new run.",
             path=str(notebook),
         )
-    return Tracked(notebook, document, run, session, events, target)
+    later = [item for item in session.records if isinstance(item, RunAmended)]
+    return Tracked(notebook, document, amended(run, later), session, events, target)
 
 
 def _is_of(

@@ -1,5 +1,6 @@
 """Tracking: delivering the journal to MLflow, and what MLflow has of this project."""
 
+from .amending import amended
 from .delivery import deliver
 from .details import RunDetails, read_run_file, run_details
 from .export import export_run
@@ -35,6 +36,7 @@ __all__ = [
     "SnapshotUse",
     "SyncState",
     "WaitingRuns",
+    "amended",
     "capture_level",
     "compare_display",
     "compare_runs",

@@ -19,6 +19,7 @@ from jupyter_mlops.promotion import PlanEdits, promote
 from jupyter_mlops.promotion.keeping import keep_sources, marks_of
 from jupyter_mlops.promotion.plan import PlannedFile
 from jupyter_mlops.promotion.sources import name_sources
+from jupyter_mlops.snapshots.service import existing_store
 
 from .sessions import record, text_of, write
 
@@ -81,11 +82,12 @@ def test_what_cannot_be_kept_is_said(project: Project) -> None:
     names = ("a b.csv", "../x.csv", "https://example.org/x", "gone.csv")
     files = [PlannedFile(name, "text") for name in names]
     before = marks_of(project, files)
-    kept, warnings = keep_sources(project, files, before)
-    assert [(f.snapshot, f.exact) for f in kept] == [("a-b.csv@1", True), *[(None, False)] * 3]
+    kept, warnings = keep_sources(project, files, before, "sums")
+    assert [(f.snapshot, f.exact) for f in kept] == [("a b.csv@1", True), *[(None, False)] * 3]
     assert warnings == []
+    assert existing_store(project).resolve("a b.csv@pipeline-sums").version == 1
     os.utime(project.root / "a b.csv", ns=(1, 1))
-    kept, (warning,) = keep_sources(project, files[:1], before)
+    kept, (warning,) = keep_sources(project, files[:1], before, "sums")
     assert kept == (files[0],)
     assert "changed while it was replayed" in warning
 

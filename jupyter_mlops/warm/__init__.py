@@ -8,7 +8,16 @@ why.
 
 from __future__ import annotations
 
+from .choosing import Choice, warm_kernels
 from .imports import imported_modules
 from .keeper import Zygote, end_zygotes, ensure_zygote, held_zygotes
 
-__all__ = ["Zygote", "end_zygotes", "ensure_zygote", "held_zygotes", "imported_modules"]
+__all__ = [
+    "Choice",
+    "Zygote",
+    "end_zygotes",
+    "ensure_zygote",
+    "held_zygotes",
+    "imported_modules",
+    "warm_kernels",
+]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from pathlib import Path
 
 __all__ = ["imported_modules"]
+
+_EXTENSION = re.compile(r"^\s*%(?:re)?load_ext\s+([A-Za-z_][\w.]*)", re.M)
 
 
 def imported_modules(*notebooks: Path) -> tuple[str, ...]:
     """The absolute modules that the code cells of ``notebooks`` import, sorted.
 
-    Cells that are not Python (a ``%%`` magic, a syntax error) and files that cannot be read add
-    nothing: preloading too little only costs time.
+    Extensions that they load are among them.  Cells that are not Python (a ``%%`` magic, a syntax
+    error) and files that cannot be read add nothing: preloading too little only costs time.
     """
     found: set[str] = set()
     for path in notebooks:
@@ -29,6 +32,7 @@ def imported_modules(*notebooks: Path) -> tuple[str, ...]:
 
 
 def _of_source(source: str) -> set[str]:
+    found = set(_EXTENSION.findall(source))
     lines = source.splitlines()
     if lines and lines[0].lstrip().startswith("%%"):
         # %%track, %%time and the like run Python; what others hold will not parse.
@@ -38,8 +42,7 @@ def _of_source(source: str) -> set[str]:
     try:
         tree = ast.parse("\n".join(kept))
     except (SyntaxError, ValueError, RecursionError):
-        return set()
-    found: set[str] = set()
+        return found
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}

@@ -22,6 +22,7 @@ from ..config import Config, load_config
 from ..errors import MlopsError
 from ..project import open_project
 from .address import address_of, unsupported
+from .choosing import current_choice
 from .client import Refused, WarmKernel, fork_kernel
 from .keeper import ensure_zygote
 
@@ -93,6 +94,9 @@ class ZygoteProvisioner(LocalProvisioner):
 
     def _note(self, start: str, why: str, modules: Sequence[str]) -> None:
         self.report = {"start": start, "why": why, "modules": list(modules)}
+        choice = current_choice()
+        if choice is not None:
+            choice.starts.append(self.report)
         self.log.info("kernel started %s: %s", start, why)
 
     def _chosen_modules(self, kwargs: Mapping[str, Any]) -> tuple[str, ...]:
@@ -103,7 +107,9 @@ class ZygoteProvisioner(LocalProvisioner):
         if not config.warm:
             raise _Cold("warm kernels are switched off (setting 'warm')")
         more = [name.strip() for name in config.warm_modules.split(",") if name.strip()]
-        return tuple(sorted({*self.modules, *more}))
+        choice = current_choice()
+        chosen = choice.modules if choice is not None else ()
+        return tuple(sorted({*self.modules, *more, *chosen}))
 
     def _config(self, kwargs: Mapping[str, Any]) -> Config:
         try:
@@ -143,18 +149,28 @@ class ZygoteProvisioner(LocalProvisioner):
                     independent=independent,
                 )
             except Refused as refused:
-                why = refused.why
-                if self.keep_zygote and refused.kind in ("absent", "stale", "environment"):
-                    ensure_zygote(
-                        interpreter,
-                        modules,
-                        "server",
-                        env=env,
-                        config=self._config(kwargs),
-                        afresh=refused.kind == "environment",
-                    )
-                    why += "; one is on its way for the next kernel"
-                raise _Cold(why) from None
+                if refused.kind in ("absent", "stale", "environment"):
+                    self._want(tuple(interpreter), modules, env, refused.kind, kwargs)
+                raise _Cold(refused.why) from None
+
+    def _want(
+        self,
+        interpreter: tuple[str, ...],
+        modules: tuple[str, ...],
+        env: dict[str, str],
+        kind: str,
+        kwargs: Mapping[str, Any],
+    ) -> None:
+        """See to it that there is a zygote for the kernels to come; this one does not wait."""
+        env = {name: value for name, value in env.items() if not name.startswith("JPY_")}
+        choice = current_choice()
+        # Whatever prevents it, this kernel starts.
+        with contextlib.suppress(MlopsError, OSError):
+            if choice is not None and choice.absent is not None:
+                choice.absent(interpreter, modules, env, kind)
+            elif self.keep_zygote:
+                config, afresh = self._config(kwargs), kind == "environment"
+                ensure_zygote(interpreter, modules, NAME, env=env, config=config, afresh=afresh)
 
 
 class _Cold(Exception):

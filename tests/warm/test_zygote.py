@@ -21,7 +21,7 @@ from jupyter_mlops.errors import ServiceError, UsageError
 from jupyter_mlops.warm import Zygote, client, end_zygotes, ensure_zygote, held_zygotes
 from jupyter_mlops.warm.address import address_of
 from jupyter_mlops.warm.zygote import wire
-from jupyter_mlops.warm.zygote.environment import first_difference
+from jupyter_mlops.warm.zygote.environment import Reads, first_difference
 
 from .conftest import Kernel, environment, gone
 
@@ -248,3 +248,19 @@ def test_first_difference_that_acts_at_import() -> None:
     assert first_difference(mine, mine | {"SEEN": "2"}, {"SEEN"}, False) == "SEEN"
     assert first_difference(mine, mine | {"LANG": "de"}, set(), False) == "LANG"
     assert first_difference(mine, mine | {"OTHER": "2"}, set(), True) == "OTHER"
+
+
+def test_notes_what_is_read_by_name_and_who_takes_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("READ_ONE", "1")
+    reads = Reads()
+    reads.install()
+    try:
+        assert os.environ.get("READ_ONE") == os.getenv("READ_ONE") == "1"
+        assert "READ_TWO" not in os.environ
+        assert not reads.whole
+        assert reads.names == {"READ_ONE", "READ_TWO"}
+        dict(os.environ.items())
+        assert reads.whole
+        assert reads.names == {"READ_ONE", "READ_TWO"}
+    finally:
+        reads.remove()

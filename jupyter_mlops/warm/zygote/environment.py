@@ -28,7 +28,12 @@ _VOLATILE = (
 # Read while a kernel's own modules are imported, and free to differ: whose kernel it is (the fork
 # sets what that steers), and the size of a terminal that a kernel does not have.
 _IGNORED = {"JPY_PARENT_PID", "JPY_INTERRUPT_EVENT", "COLUMNS", "LINES"}
-_WHOLE = {("os", "copy"), ("os", "__repr__"), ("os", "__or__"), ("os", "__ror__")}
+# Ours, by definition: nothing of this package reads them when it is imported.
+_OWN = ("JUPYTER_MLOPS_",)
+_WHOLE = {
+    ("os", "copy"), ("os", "__repr__"), ("os", "__or__"), ("os", "__ror__"),
+    ("collections.abc", "__iter__"), ("_collections_abc", "__iter__"),  # items() and values()
+}  # fmt: skip
 
 
 class Reads:
@@ -47,7 +52,7 @@ class Reads:
         def getitem(environ: Any, key: Any) -> Any:
             code = sys._getframe(1)
             caller = (str(code.f_globals.get("__name__")), code.f_code.co_name)
-            if caller in _WHOLE or caller == ("_collections_abc", "__iter__"):
+            if caller in _WHOLE:
                 self.whole = True
             else:
                 self.names.add(os.fsdecode(key) if isinstance(key, (str, bytes)) else str(key))
@@ -71,7 +76,7 @@ def first_difference(
 ) -> str | None:
     """The first variable that acted at import and that was asked for with another value."""
     for name in sorted({*mine, *asked}):
-        if mine.get(name) == asked.get(name) or name in _IGNORED:
+        if mine.get(name) == asked.get(name) or name in _IGNORED or name.startswith(_OWN):
             continue
         if name in names or is_native(name):
             return name

@@ -51,13 +51,17 @@ def address_of(
     the zygote finds out itself.  ``ServiceError`` if no private socket can be there.
     """
     native = {name: value for name, value in environment.items() if is_native(name)}
-    what = [PROTOCOL, *interpreter, normal_modules(modules), sorted(native.items())]
+    path, *flags = interpreter
+    # python and python3 of one environment are one; those of two environments are not, though both
+    # lead to the same file.
+    one = [os.path.realpath(os.path.dirname(path)), os.path.realpath(path), *flags]
+    what = [PROTOCOL, *one, normal_modules(modules), sorted(native.items())]
     text = json.dumps(what).encode("utf-8", "surrogatepass")
     key = hashlib.blake2b(text, digest_size=10).hexdigest()
-    path = _folder() / f"z-{key}.sock"
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise ServiceError(f"the path of the socket is too long: {path}")
-    return Address(key, path)
+    place = _folder() / f"z-{key}.sock"
+    if len(os.fsencode(place)) > _LONGEST_PATH:
+        raise ServiceError(f"the path of the socket is too long: {place}")
+    return Address(key, place)
 
 
 def _folder() -> Path:

@@ -78,7 +78,7 @@ def test_refuses_what_a_fresh_kernel_would_do_otherwise(begin: Begin, tmp_path: 
     assert zygote.wait(60), zygote.why
     assert client.ask(zygote.address, "hello")["modules"] == ["reads_it"]
 
-    kernel = fork(zygote, tmp_path, env=env | {"UNSEEN": "1"})
+    kernel = fork(zygote, tmp_path, env=env | {"UNSEEN": "1", "JUPYTER_UNSEEN": "2"})
     kernel.kill()
     assert kernel.wait(10) == -signal.SIGKILL
     for name in ("ACTS_AT_IMPORT", "OMP_NUM_THREADS"):

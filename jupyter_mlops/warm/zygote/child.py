@@ -69,6 +69,7 @@ def _set_environment(asked: dict[str, str]) -> None:
 def _freshen_standard_library(request: dict[str, Any]) -> None:
     sys.argv = [request["script"] or request["launcher"], *request["args"]]
     sys.orig_argv = list(request["command"])
+    sys.executable = request["command"][0]  # another name of the same one, perhaps
     if os.isatty(1):  # the zygote's was none, so that Python chose otherwise
         output: Any = sys.stdout
         output.reconfigure(line_buffering=True)

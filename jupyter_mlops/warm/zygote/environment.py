@@ -26,8 +26,11 @@ _VOLATILE = (
     "JPY_", "JUPYTER_MLOPS_", "PAPERMILL_", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_",
 )  # fmt: skip
 # Read while a kernel's own modules are imported, and free to differ: whose kernel it is (the fork
-# sets what that steers), and the size of a terminal that a kernel does not have.
-_IGNORED = {"JPY_PARENT_PID", "JPY_INTERRUPT_EVENT", "COLUMNS", "LINES"}
+# sets what that steers), the size of a terminal that a kernel does not have, and whether a debugger
+# warns of frozen modules (nbclient sets that).
+_IGNORED = {
+    "JPY_PARENT_PID", "JPY_INTERRUPT_EVENT", "COLUMNS", "LINES", "PYDEVD_DISABLE_FILE_VALIDATION",
+}  # fmt: skip
 # Ours, by definition: nothing of this package reads them when it is imported.
 _OWN = ("JUPYTER_MLOPS_",)
 _WHOLE = {

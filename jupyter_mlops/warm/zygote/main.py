@@ -72,11 +72,13 @@ def _prepare(request: dict[str, Any], owner: socket.socket) -> tuple[Server, Any
     own = set(sys.modules)
     _load(preload.late_modules(), request, environment)
     # What the kernel's own imports set (debugpy does), a fresh kernel's environment has, too.
+    reads.remove()  # this look at all of it is our own
     effects = {
         name: value
         for name, value in os.environ.items()
         if name not in _SINGLE and environment.get(name) != value
     }
+    reads.install()
     modules = list(request["modules"])
     if modules and importlib.util.find_spec("threadpoolctl") is None:
         # Without it, a kernel could not get back the threads that numpy was held from starting.

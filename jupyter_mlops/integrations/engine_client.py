@@ -342,6 +342,8 @@ class NotebookRun:
         failed = content.get("status") == "error"
         ename, evalue = str(content.get("ename", "")), str(content.get("evalue", ""))
         interrupt = running.interrupt
+        if interrupt is not None and not interrupt.sent and content.get("status") == "ok":
+            interrupt = None  # it ended by itself before it was interrupted
         if interrupt is not None and interrupt.state == "cancelled":
             return self._cancelled(index)
         if interrupt is not None and interrupt.state == "timed out":

@@ -22,7 +22,7 @@ _PROC = Path("/proc/self/stat").exists()
 # children while their parents live, so the children come first.
 _GUARD = """
 children() { cat /proc/$1/task/*/children 2>/dev/null || pgrep -P "$1" 2>/dev/null; }
-tree() { for c in $(children "$1"); do tree "$c"; echo "$c"; done; }
+tree() { for c in $(children "$1"); do echo "$c"; tree "$c"; done; }
 while read -r line; do :; done
 found=$(tree "$1")
 kill -KILL -- "-$1" 2>/dev/null

@@ -147,8 +147,11 @@ SLEEPS = (
     "import os, subprocess, time\n"
     "sleep = ['sleep', '600']\n"
     "children = [subprocess.Popen(sleep), subprocess.Popen(sleep, start_new_session=True)]\n"
-    "print(os.getpid(), *[c.pid for c in children], flush=True)\n"
-    "open('pids', 'w').write(' '.join(map(str, [os.getpid(), *[c.pid for c in children]])) + '.')"
+    "shell = subprocess.Popen(['sh', '-c', 'sleep 600 & echo $!; wait'], text=True,\n"
+    "    stdout=subprocess.PIPE, start_new_session=True)\n"
+    "children.append(shell)\n"
+    "pids = [os.getpid(), *[c.pid for c in children], int(shell.stdout.readline())]\n"
+    "open('pids', 'w').write(' '.join(map(str, pids)) + '.')"
 )
 
 

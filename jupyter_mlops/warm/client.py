@@ -175,16 +175,11 @@ def _connect(path: Path) -> socket.socket:
     connection.settimeout(_ANSWER_SECONDS)
     try:
         connection.connect(str(path))
-    except ConnectionRefusedError:
+    except (FileNotFoundError, ConnectionRefusedError):  # none, or that of one that was killed
         connection.close()
-        with contextlib.suppress(OSError):
-            path.unlink()  # of one that was killed
         raise Refused("absent", "no zygote runs for its interpreter and modules") from None
     except OSError as error:
         connection.close()
-        if isinstance(error, FileNotFoundError):
-            why = "no zygote runs for its interpreter and modules"
-            raise Refused("absent", why) from None
         raise Refused("broken", f"the zygote cannot be reached: {error}") from None
     return connection
 

@@ -264,3 +264,28 @@ def test_notes_what_is_read_by_name_and_who_takes_all(monkeypatch: pytest.Monkey
         assert reads.names == {"READ_ONE", "READ_TWO"}
     finally:
         reads.remove()
+
+
+def test_two_of_one_address_do_not_remove_each_other(begin: Begin) -> None:
+    first = begin()
+    assert first.wait(60), first.why
+    code = """
+import sys
+from jupyter_mlops.warm import ensure_zygote
+zygote = ensure_zygote(sys.executable, [], "other")
+print(zygote.wait(60), zygote.pid, flush=True)
+sys.stdin.read()
+"""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", code]
+    env = environment()
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=env) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        ready, pid = other.stdout.readline().split()
+        assert ready == "True"
+        assert client.ask(first.address, "hello")["pid"] == int(pid)
+        end_zygotes("test")
+        assert client.ask(first.address, "hello")["pid"] == int(pid)
+        other.stdin.close()
+    assert not first.address.path.exists()

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import child, leash, preload, wire
+from .door import Door
 from .environment import Reads
 from .files import Files
 from .server import Forked, Server
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> None:
         kernel, descriptors = forked.request, forked.descriptors
         owner.close()
     else:
-        _remove(request["socket"])
+        server.close()
         _tell(owner, {"ended": reason})
         os._exit(0)
     child.become_kernel(kernel, descriptors)
@@ -100,7 +101,7 @@ def _prepare(request: dict[str, Any], owner: socket.socket) -> tuple[Server, Any
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    listener = _listen(request["socket"])
+    door = Door(request["socket"])
     identity = {
         "pid": os.getpid(),
         "key": request["key"],
@@ -110,7 +111,7 @@ def _prepare(request: dict[str, Any], owner: socket.socket) -> tuple[Server, Any
         "excluded": {**failed, **excluded},
     }
     server = Server(
-        listener,
+        door,
         owner,
         identity=identity,
         environment=environment,
@@ -145,23 +146,6 @@ def _load(
     return failed
 
 
-def _listen(path: str) -> socket.socket:
-    _remove(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
-    try:
-        listener.bind(path)
-    finally:
-        os.umask(before)
-    listener.listen(128)
-    return listener
-
-
 def _tell(owner: socket.socket, message: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):  # it left, which the loop will see
         wire.send(owner, message)
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)

@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from . import preload, standing
+from .door import Door
 from .environment import Reads, first_difference
 from .files import Files
 from .wire import PROTOCOL, WireError, receive, send
@@ -38,7 +39,7 @@ class Server:
 
     def __init__(
         self,
-        listener: socket.socket,
+        door: Door,
         owner: socket.socket,
         *,
         identity: dict[str, Any],
@@ -49,7 +50,8 @@ class Server:
         idle: float,
         memory: int,
     ) -> None:
-        self._listener = listener
+        self._door = door
+        self._listener = door.socket
         self._identity = identity
         self._environment = environment
         self._effects = effects
@@ -64,7 +66,7 @@ class Server:
         self._clients: dict[socket.socket, int] = {}  # client: pidfd
         self._ending: str | None = None
         self._selector = selectors.DefaultSelector()
-        self._selector.register(listener, selectors.EVENT_READ, "listener")
+        self._selector.register(door.socket, selectors.EVENT_READ, "listener")
         self._selector.register(owner, selectors.EVENT_READ, "owner")
 
     def serve(self) -> str:
@@ -72,7 +74,7 @@ class Server:
         while self._ending is None or self._kernels:
             if self._ending is not None:
                 # It only stays to tell how the last kernels end.
-                self._stop_listening()
+                self.close()
             for key, _events in self._selector.select(_LOOK_SECONDS):
                 if key.data == "listener":
                     self._accept()
@@ -92,12 +94,11 @@ class Server:
             elif resident() > self._memory:
                 self._ending = f"it takes more than {self._memory} bytes"
 
-    def _stop_listening(self) -> None:
+    def close(self) -> None:
+        """Stop listening."""
         if self._listener.fileno() >= 0:
             self._selector.unregister(self._listener)
-            with contextlib.suppress(OSError):
-                os.unlink(self._listener.getsockname())
-            self._listener.close()
+            self._door.close()
 
     def _accept(self) -> None:
         client, _address = self._listener.accept()
@@ -141,7 +142,7 @@ class Server:
                 kind, why = refusal
                 if kind == "stale":
                     self._ending = why
-                    self._stop_listening()
+                    self.close()
                 send(client, {"protocol": PROTOCOL, "refused": kind, "why": why})
                 client.close()
             else:

@@ -12,6 +12,7 @@ that forked the kernel used meanwhile; importing ahead is paid before, and print
   the cells in its own process, without a kernel;
 - ``papermill, our engine``: the command with ``--engine jupyter_mlops``;
 - ``engine``: what executes notebooks for ``jupyter-mlops run``, without project, journal, delivery;
+- ``engine``, ``engine, warm``: papermill's command with our engine, without and with it;
 - ``mlops``: ``jupyter-mlops run`` without an agent, warm kernels off;
 - ``mlops, warm``: ``jupyter-mlops run``, with a zygote as the agent would hold it.  Both also
   record the run: they journal it and deliver it to MLflow, which papermill does not.
@@ -94,15 +95,17 @@ def contenders() -> list[Contender]:
     ]
     if PLOOMBER.is_file():
         found.append(Contender("ploomber-engine", lambda n, o: [str(PLOOMBER), str(n), str(o)]))
+
+    def engine(notebook: Path, output: Path) -> list[str]:
+        return [*papermill(notebook, output), "--engine", "jupyter_mlops"]
+
+    take = {"JUPYTER_DEFAULT_PROVISIONER_NAME": "mlops-zygote"}
     return [
         Contender("papermill", papermill),
+        Contender("papermill, warm", papermill, take, warm=True),
+        Contender("engine", engine),
+        Contender("engine, warm", engine, take, warm=True),
         *found,
-        Contender(
-            "papermill, warm",
-            papermill,
-            {"JUPYTER_DEFAULT_PROVISIONER_NAME": "mlops-zygote"},
-            warm=True,
-        ),
         Contender("mlops", mlops, {"JUPYTER_MLOPS_WARM": "off"}),
         Contender("mlops, warm", mlops, warm=True),
     ]
@@ -144,7 +147,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--rows", default=",".join(ROWS))
-    parser.add_argument("--verbose", action="store_true", help="print what the commands say")
     parser.add_argument("--only", nargs="*", help="names of contenders; papermill always runs")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="mlr"))
@@ -189,7 +191,7 @@ def bench(options: argparse.Namespace, folder: Path) -> None:
         for _ in range(options.rounds):
             for one in chosen:
                 given = env | one.env
-                if one.warm and "papermill" in one.name:
+                if "JUPYTER_DEFAULT_PROVISIONER_NAME" in one.env:
                     given["JUPYTER_MLOPS_WARM_MODULES"] = ",".join(modules)
                 before = client.ask(zygote.address, "hello")["forks"]
                 command = one.command(notebook, output)

@@ -12,7 +12,7 @@ that forked the kernel used meanwhile; importing ahead is paid before, and print
   the cells in its own process, without a kernel;
 - ``papermill, our engine``: the command with ``--engine jupyter_mlops``;
 - ``engine``: what executes notebooks for ``jupyter-mlops run``, without project, journal, delivery;
-- ``engine``, ``engine, warm``: papermill's command with our engine, without and with it;
+- the last two with ``, warm``: the same, told to take the provisioner;
 - ``mlops``: ``jupyter-mlops run`` without an agent, warm kernels off;
 - ``mlops, warm``: ``jupyter-mlops run``, with a zygote as the agent would hold it.  Both also
   record the run: they journal it and deliver it to MLflow, which papermill does not.
@@ -96,16 +96,13 @@ def contenders() -> list[Contender]:
     if PLOOMBER.is_file():
         found.append(Contender("ploomber-engine", lambda n, o: [str(PLOOMBER), str(n), str(o)]))
 
-    def engine(notebook: Path, output: Path) -> list[str]:
-        return [*papermill(notebook, output), "--engine", "jupyter_mlops"]
-
     take = {"JUPYTER_DEFAULT_PROVISIONER_NAME": "mlops-zygote"}
     return [
         Contender("papermill", papermill),
         Contender("papermill, warm", papermill, take, warm=True),
-        Contender("engine", engine),
-        Contender("engine, warm", engine, take, warm=True),
         *found,
+        Contender("papermill, our engine, warm", ours_in_papermill, take, warm=True),
+        Contender("engine, warm", engine, take, warm=True),
         Contender("mlops", mlops, {"JUPYTER_MLOPS_WARM": "off"}),
         Contender("mlops, warm", mlops, warm=True),
     ]

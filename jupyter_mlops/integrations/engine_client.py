@@ -15,6 +15,7 @@ from typing import Any
 from ..model.ports import CellProgress
 from .engine_execution import Execution
 from .engine_kernel import Kernel, KernelStartError
+from .engine_messages import add_error, output_of, timestamp, traceback_of
 from .engine_output import Outputs
 from .engine_processes import Meter
 from .engine_record import Record, runs
@@ -239,7 +240,7 @@ class NotebookRun:
             if ours and message["msg_type"] == "execute_reply":
                 running.reply, running.replied = message, time.monotonic()
                 times = running.cell["metadata"]["execution"]
-                times["shell.execute_reply"] = _timestamp(message)
+                times["shell.execute_reply"] = timestamp(message)
                 count = message["content"].get("execution_count")
                 if count is not None:
                     running.cell["execution_count"] = count
@@ -260,11 +261,11 @@ class NotebookRun:
         if kind == "status":
             running.idle = content["execution_state"] == "idle"
             if content["execution_state"] in ("busy", "idle"):
-                times[f"iopub.status.{content['execution_state']}"] = _timestamp(message)
+                times[f"iopub.status.{content['execution_state']}"] = timestamp(message)
         elif kind == "execute_input":
             running.begun = True
             running.cell["execution_count"] = content["execution_count"]
-            times["iopub.execute_input"] = _timestamp(message)
+            times["iopub.execute_input"] = timestamp(message)
         elif kind.startswith("comm_"):
             self._widgets.message(kind, message)
         elif kind == "clear_output":
@@ -295,7 +296,7 @@ class NotebookRun:
                 for cell in self._notebook["cells"][: running.index]:
                     self._saver.changed(cell)
             return
-        output = _output_of(kind, content)
+        output = output_of(kind, content)
         if output is None:
             return
         if kind == "execute_result":
@@ -351,18 +352,18 @@ class NotebookRun:
             return "timed out", {}
         if running.asked:
             ename, evalue = "StdinNotImplementedError", "a headless run has nobody who could answer"
-            _add_error(cell, ename, evalue)
+            add_error(cell, ename, evalue)
             failed = True
         elif running.dead and running.reply is None:
             if execution.stopping:
                 return self._cancelled(index)
             error = self._death(index, None, lived=running.lived)
-            _add_error(cell, error["ename"], error["evalue"])
+            add_error(cell, error["ename"], error["evalue"])
             execution.fail("died", error, index)
             return "died", {"signal": execution.signal}
         elif content.get("status") == "aborted":
             ename, evalue, failed = "Aborted", "the kernel did not execute the cell", True
-            _add_error(cell, ename, evalue)
+            add_error(cell, ename, evalue)
         if running.dead and running.reply is not None:
             self._exit_asked = True
         if not failed:
@@ -372,7 +373,7 @@ class NotebookRun:
             return "completed", {}
         if allowed:
             return "completed", {"allowed_error": ename}
-        execution.fail("failed", self._failure(index, ename, evalue, _traceback(cell)), index)
+        execution.fail("failed", self._failure(index, ename, evalue, traceback_of(cell)), index)
         return "failed", {}
 
     def _cancelled(self, index: int) -> tuple[str, dict[str, Any]]:
@@ -386,8 +387,8 @@ class NotebookRun:
             evalue = f"the notebook did not finish within {execution.timeout:g} s"
         else:
             evalue = f"the cell did not finish within {execution.cell_timeout or 0:g} s"
-        error = self._failure(index, "TimeoutError", evalue, _traceback(cell))
-        _add_error(cell, "TimeoutError", evalue)
+        error = self._failure(index, "TimeoutError", evalue, traceback_of(cell))
+        add_error(cell, "TimeoutError", evalue)
         execution.fail("timeout", error, index)
 
     def _report(self, index: int, state: str, seconds: float = 0.0) -> None:
@@ -435,43 +436,3 @@ class NotebookRun:
     def _send_comm(self, content: dict[str, Any], parent: dict[str, Any]) -> None:
         client = self._kernel.client
         client.shell_channel.send(client.session.msg("comm_msg", content, parent=parent))
-
-
-def _output_of(kind: str, content: dict[str, Any]) -> dict[str, Any] | None:
-    """The notebook's form of a message's output; ``None`` for what is none."""
-    if kind in ("display_data", "execute_result"):
-        data = {
-            mime: value if isinstance(value, str) or mime.endswith("json") else str(value)
-            for mime, value in content.get("data", {}).items()
-        }
-        output = {"output_type": kind, "data": data, "metadata": content.get("metadata", {})}
-        if kind == "execute_result":
-            output["execution_count"] = content.get("execution_count")
-        return output
-    if kind == "error":
-        traceback = [str(line) for line in content.get("traceback", [])]
-        names = {key: str(content.get(key, "")) for key in ("ename", "evalue")}
-        return {"output_type": "error", **names, "traceback": traceback}
-    if kind == "stream":
-        return {"output_type": "stream", "name": content["name"], "text": content["text"]}
-    return None
-
-
-def _timestamp(message: dict[str, Any]) -> str:
-    return str(message["header"]["date"].strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
-
-
-def _traceback(cell: dict[str, Any]) -> list[str]:
-    for output in reversed(cell["outputs"]):
-        if output["output_type"] == "error":
-            return [str(line) for line in output["traceback"]]
-    return []
-
-
-def _add_error(cell: dict[str, Any], ename: str, evalue: str) -> None:
-    """Add an error, before those of the kernel: papermill reports the first of a cell."""
-    outputs = cell["outputs"]
-    first = (i for i, output in enumerate(outputs) if output["output_type"] == "error")
-    error: dict[str, Any] = {"output_type": "error", "ename": ename, "evalue": evalue}
-    error["traceback"] = [f"{ename}: {evalue}"]
-    outputs.insert(next(first, len(outputs)), error)

@@ -65,6 +65,7 @@ def until(true: Callable[[], bool]) -> None:
 def refusal(zygote: Zygote, tmp_path: Path, **changes: Any) -> tuple[str, str]:
     with pytest.raises(client.Refused) as caught:
         fork(zygote, tmp_path, **changes)
+    assert caught.value.kind != "broken", caught.value.why
     return caught.value.kind, caught.value.why
 
 

@@ -36,7 +36,8 @@ def send(sock: socket.socket, message: dict[str, Any], descriptors: Sequence[int
         return
     rights = array.array("i", descriptors)
     sent = sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-    sock.sendall(data[sent:])
+    if sent < len(data):  # to send nothing fails, too, where the answer has closed the socket
+        sock.sendall(data[sent:])
 
 
 def receive(sock: socket.socket) -> tuple[dict[str, Any], list[int]]:

@@ -25,6 +25,7 @@ from .papermill_report import failure, output_tail, title_of
 
 __all__ = ["NotebookRun"]
 
+_BEGIN = 0.1  # seconds from a cell's announcement to where an interrupt reaches its code
 _GRACE = 5.0  # seconds that an interrupted cell has to end by itself
 _IDLE_WAIT = 60.0  # seconds after the reply for the last output; a long one is no failure
 _DEATH_WAIT = 0.5  # seconds for what a dead kernel has sent, which is in the connection
@@ -55,6 +56,7 @@ class _Running:
     replied: float = 0.0
     idle: bool = False
     begun: bool = False  # the kernel has taken it up
+    begun_at: float = 0.0
     dead: bool = False
     asked: bool = False  # for input
     interrupt: _Interrupt | None = None
@@ -231,7 +233,9 @@ class NotebookRun:
         if interrupt.sent:
             return interrupt.sent[-1] + _GRACE / 2
         # A kernel that has not begun the cell would ignore a signal: wait until it has.
-        return interrupt.asked if running.begun else interrupt.asked + _GRACE
+        # It says so a moment before the first line runs.
+        begun = max(interrupt.asked, running.begun_at + _BEGIN)
+        return begun if running.begun else interrupt.asked + _GRACE
 
     def _read_replies(self, running: _Running) -> None:
         while (got := self._kernel.read("shell")) is not None:
@@ -263,7 +267,7 @@ class NotebookRun:
             if content["execution_state"] in ("busy", "idle"):
                 times[f"iopub.status.{content['execution_state']}"] = timestamp(message)
         elif kind == "execute_input":
-            running.begun = True
+            running.begun, running.begun_at = True, time.monotonic()
             running.cell["execution_count"] = content["execution_count"]
             times["iopub.execute_input"] = timestamp(message)
         elif kind.startswith("comm_"):

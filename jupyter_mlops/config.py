@@ -53,6 +53,10 @@ class Config:
         snapshot_input_limit: bytes; a larger input is recorded by its digest only.
         snapshot_project_limit: bytes of the project's snapshots on disk; from there on inputs are
             recorded by their digests only.
+        warm: whether kernels may be forked from a process that has imported their modules.
+        warm_modules: modules to import ahead in every such process, separated by commas.
+        warm_idle: seconds without a kernel after which such a process ends itself.
+        warm_memory: bytes; such a process that takes more ends itself.
         serve_body_limit: bytes; the largest request body a deployment reads.
         serve_row_limit: rows; the largest batch a deployment scores in one request.
         serve_read_timeout: seconds within which a client must have sent its whole request.
@@ -76,6 +80,10 @@ class Config:
     snapshot_inputs: str = "auto"
     snapshot_input_limit: int = 256 * 1000 * 1000
     snapshot_project_limit: int = 5 * 1000 * 1000 * 1000
+    warm: bool = True
+    warm_modules: str = ""
+    warm_idle: float = 600.0
+    warm_memory: int = 1024 * 1024 * 1024
     serve_body_limit: int = 16 * 1024 * 1024
     serve_row_limit: int = 100_000
     serve_read_timeout: float = 10.0

@@ -7,6 +7,7 @@
     POST /v1/deliver  {"interpreter": PATH}            202: look for runs to deliver
     POST /v1/wake     {}                               202: look at schedules and deployments
     POST /v1/call     {"op", "args", "interpreter"?, "timeout"?}   {"result": ...}
+    POST /v1/warm     {"interpreter", "modules", "env", "afresh"?}   202: import ahead for kernels
     POST /v1/shutdown {"drain": true}                  202: end, finishing what is in hand
 
 Every route checks who asks: over a Unix socket the peer must be this user, over TCP the request
@@ -21,7 +22,7 @@ import json
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from tornado import web
 
@@ -66,6 +67,7 @@ def application(agent: Agent, door: Door) -> web.Application:
             ("/v1/deliver", _Deliver, shared),
             ("/v1/wake", _Wake, shared),
             ("/v1/call", _Call, shared),
+            ("/v1/warm", _Warm, shared),
             ("/v1/shutdown", _Shutdown, shared),
         ],
         default_handler_class=_Unknown,
@@ -190,6 +192,19 @@ class _Call(_Handler):
         self.answer({"result": result})
 
 
+class _Warm(_Handler):
+    async def post(self) -> None:
+        body = self.body()
+        interpreter, modules = body.get("interpreter"), body.get("modules")
+        env = body.get("env")
+        if not interpreter or not _are_words(interpreter) or not _are_words(modules):
+            raise UsageError("interpreter and modules must be lists of words")
+        if not isinstance(env, dict) or not _are_words(list(env.values())):
+            raise UsageError("env must be an object of words")
+        await self.agent.warm(interpreter, modules, env, afresh=body.get("afresh") is True)
+        self.answer({}, 202)
+
+
 class _Shutdown(_Handler):
     def post(self) -> None:
         drain = self.body().get("drain", True)
@@ -197,3 +212,7 @@ class _Shutdown(_Handler):
             raise UsageError("drain must be true or false")
         self.answer({}, 202)
         self.agent.stop(drain=drain)
+
+
+def _are_words(value: Any) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)

@@ -28,6 +28,7 @@ from ..config import Config, load_config
 from ..errors import AgentUnavailable, ConflictError, MlopsError, ProjectError
 from ..project import Project, file_lock, open_project
 from ..serving import supervise, wanted_deployments
+from ..warm import end_zygotes, ensure_zygote, held_zygotes
 from .delivery import Delivery
 from .door import open_door, remove_pointer, write_pointer
 from .firings import Firings
@@ -154,6 +155,7 @@ class Agent:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._looked.wait(), _STEP_SECONDS)
             self._logger.info("agent ends: %s", self._ending)
+            await asyncio.to_thread(end_zygotes)
             await self._workers.end(drain=_DRAIN_SECONDS if self._drain else 0.0)
             await asyncio.sleep(0.1)  # What was answered last is still on its way.
         finally:
@@ -186,6 +188,7 @@ class Agent:
             "next_firing": self._firings.next_at,
             "deployments": self._deployments,
             "workers": self._workers.status(),
+            "warm": held_zygotes(),
             "problems": list(self._problems.values()),
         }
 
@@ -210,6 +213,22 @@ class Agent:
         try:
             return await self._workers.run(op, args, interpreter=interpreter, timeout=timeout)
         finally:
+            self._last_work = time.monotonic()
+
+    async def warm(
+        self, interpreter: list[str], modules: list[str], env: dict[str, str], *, afresh: bool
+    ) -> None:
+        """Hold a process that kernels are forked from; it ends by itself when it is not used."""
+        if self._ending is None and self._config.warm:
+            await asyncio.to_thread(
+                ensure_zygote,
+                interpreter,
+                modules,
+                "agent",
+                env=env,
+                config=self._config,
+                afresh=afresh,
+            )
             self._last_work = time.monotonic()
 
     def stop(self, *, drain: bool = True) -> None:

@@ -11,7 +11,7 @@ import click
 from ..capture.redact import redact
 from ..config import Config, load_config
 from ..model.pipeline import Pipeline
-from ..pipelines import PIPELINE_FILE, RunOutcome, StepProgress, find_target, run_pipeline
+from ..pipelines import PIPELINE_FILE, RunOutcome, StepProgress, find_target, run_pipeline, warm_run
 from ..project import Project, open_project
 from .output import duration, echo_json, json_option, number
 from .progress import RunLog, log_stream
@@ -78,18 +78,19 @@ def run(
         _show_step(log, project, step)
 
     try:
-        outcome = run_pipeline(
-            project,
-            config,
-            target,
-            given,
-            progress=log.cell,
-            on_step=on_step,
-            register=not no_register,
-            require_delivery=require_delivery,
-            timeout=timeout,
-            data=data,
-        )
+        with warm_run(project, config, target):
+            outcome = run_pipeline(
+                project,
+                config,
+                target,
+                given,
+                progress=log.cell,
+                on_step=on_step,
+                register=not no_register,
+                require_delivery=require_delivery,
+                timeout=timeout,
+                data=data,
+            )
     finally:
         log.end()
     if as_json:

@@ -1,40 +1,37 @@
-"""``NotebookExecutor`` on papermill."""
+"""``NotebookExecutor`` with papermill's rules for parameters and its metadata.
+
+papermill itself is not imported for notebooks in Python: that, and nbformat beneath it, costs more
+than a small run.
+
+The notebook runs in a thread of its own: signals and whatever the caller's progress raises never
+land in the middle of a message.
+"""
 
 from __future__ import annotations
 
-import logging
 import os
 import queue
 import shutil
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-from papermill.engines import papermill_engines
-from papermill.exceptions import PapermillException, PapermillExecutionError
-from papermill.execute import remove_error_markers
-from papermill.translators import papermill_translators
 
-from ..errors import NotebookError, ProjectError, UsageError
+from ..errors import ProjectError, UsageError
 from ..model.ports import CellProgress, ExecutionResult
-from .papermill_engine import Engine
-from .papermill_execution import Clean, Execution, write_notebook
+from .engine_client import NotebookRun
+from .engine_execution import Execution
+from .engine_notebook import read_notebook
+from .engine_parameters import inject, known_language, mark_error, remove_error_marks
+from .engine_record import prepare
+from .engine_saves import Clean, Saver, cleaned_text, write_text
 
 __all__ = ["PapermillExecutor", "executor"]
-
-_nbformat: Any = nbformat  # its functions are not typed
-
-_ENGINE = "jupyter-mlops"
-papermill_engines.register(_ENGINE, Engine)
-# papermill warns of every notebook without parameters; a library's log needs a handler to be quiet.
-logging.getLogger("papermill").addHandler(logging.NullHandler())
 
 
 def executor() -> PapermillExecutor:
@@ -59,27 +56,27 @@ class PapermillExecutor:
         cwd: Path,
         env: Mapping[str, str],
         timeout: float | None = None,
+        cell_timeout: float | None = None,
         progress: Callable[[CellProgress], None] | None = None,
         clean: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> ExecutionResult:
         """Run it; see ``model.ports.NotebookExecutor.execute``."""
-        node, name, spec, language = _resolve(notebook, kernel, bool(parameters))
+        node, name, language = _resolve(notebook, kernel, bool(parameters))
         if not cwd.is_dir():
             raise UsageError(f"the working folder {cwd} does not exist")
-        events: queue.SimpleQueue[CellProgress | None] = queue.SimpleQueue()
-        execution = Execution(
-            source=notebook,
-            output=output,
-            cwd=cwd,
-            env=env,
-            argv=list(spec.argv),
-            timeout=timeout,
-            emit=events.put,
-            clean=clean,
-        )
         # The first write shows at once whether there is a place for the output.
         _write(node, output, clean)
-        work = _Work(node, execution, dict(parameters), name, language, events)
+        events: queue.SimpleQueue[CellProgress | None] = queue.SimpleQueue()
+        execution = Execution(
+            cwd=cwd, env=env, timeout=timeout, cell_timeout=cell_timeout, emit=events.put
+        )
+        places = {cell["id"]: index for index, cell in enumerate(node["cells"])}
+        remove_error_marks(node)
+        prepare(node, str(notebook), str(output))
+        if parameters:
+            inject(node, parameters, name, language)
+        saver = Saver(node, partial(write_text, output, durable=False), clean)
+        work = _Work(node, execution, name, saver, output, clean, events)
         work.start()
         try:
             _pump(work, events, progress)
@@ -88,69 +85,52 @@ class PapermillExecutor:
             execution.stop()
             _join(work, execution)
             raise
-        _join(work, execution)
+        finally:
+            _join(work, execution)
+            execution.close()
         if work.problem is not None:
             raise work.problem
         error = execution.error
         if error is not None:
-            error["index"] = next(
-                (i for i, cell in enumerate(node.cells) if cell.get("id") == error["cell_id"]), None
-            )
+            error["index"] = places.get(error["cell_id"])
         seconds = time.monotonic() - execution.started
         return ExecutionResult(execution.status, output, seconds, error)
 
 
 class _Work(threading.Thread):
-    """papermill in a thread: the caller's stays free for signals and for progress."""
+    """The run in a thread: the caller's stays free for signals and for progress."""
 
     def __init__(
         self,
-        node: Any,
+        notebook: dict[str, Any],
         execution: Execution,
-        parameters: dict[str, Any],
         kernel: str,
-        language: str,
+        saver: Saver,
+        output: Path,
+        clean: Clean | None,
         events: queue.SimpleQueue[CellProgress | None],
     ) -> None:
-        super().__init__(name=f"run {execution.source.name}", daemon=True)
+        super().__init__(name=f"run {output.name}", daemon=True)
         self.problem: BaseException | None = None
-        self._node = node
+        self._notebook = notebook
         self._execution = execution
-        self._parameters = parameters
-        self._kernel = kernel
-        self._language = language
+        self._run = NotebookRun(notebook, execution, kernel, saver)
+        self._output = output
+        self._clean = clean
         self._events = events
 
     def run(self) -> None:
         try:
             try:
-                papermill.execute_notebook(
-                    self._node,
-                    None,
-                    parameters=self._parameters,
-                    engine_name=_ENGINE,
-                    kernel_name=self._kernel,
-                    language=self._language,
-                    progress_bar=False,
-                    execution=self._execution,
-                )
-            except PapermillExecutionError:
-                pass  # the execution knows more of it
+                self._run.run()
             finally:
-                self._save()
+                if self._execution.failed_index is not None:
+                    mark_error(self._notebook, self._execution.failed_index)
+                _write(self._notebook, self._output, self._clean, durable=True)
         except BaseException as problem:
             self.problem = problem
         finally:
             self._events.put(None)
-
-    def _save(self) -> None:
-        execution = self._execution
-        if execution.notebook is None:
-            return
-        if execution.error is None and not execution.stopping:
-            # papermill marks errors that a cell's tag allows as the end of the notebook, too.
-            remove_error_markers(execution.notebook)
-        _write(execution.notebook, execution.output, execution.clean)
 
 
 def _pump(
@@ -180,42 +160,23 @@ def _join(work: _Work, execution: Execution) -> None:
             execution.kill()
 
 
-def _resolve(notebook: Path, kernel: str | None, parameters: bool) -> tuple[Any, str, Any, str]:
-    """The notebook, the kernel's name and specification, and the language."""
-    node = _read(notebook)
-    name = kernel or node.metadata.get("kernelspec", {}).get("name") or "python3"
+def _resolve(
+    notebook: Path, kernel: str | None, parameters: bool
+) -> tuple[dict[str, Any], str, str]:
+    """The notebook, the kernel's name and the language."""
+    node = read_notebook(notebook)
+    name = kernel or node["metadata"].get("kernelspec", {}).get("name") or "python3"
     spec = _kernelspec(name, notebook if kernel is None else None)
-    language = node.metadata.get("language_info", {}).get("name") or spec.language
+    language = node["metadata"].get("language_info", {}).get("name") or spec.language
     if parameters:
         _check_language(name, language, notebook)
-    return node, name, spec, language
+    return node, name, language
 
 
-def _read(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise NotebookError(f"{path} does not exist", path=str(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotebookError(f"{path} cannot be read: {error}", path=str(path)) from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of ids that the upgrade adds
-            node = _nbformat.reads(text, as_version=4)
-            node = _nbformat.v4.upgrade(node) or node
-            _nbformat.validate(node)
-    except Exception as error:  # whatever nbformat stumbles over in a file that is none
-        reason = getattr(error, "message", None) or str(error) or type(error).__name__
-        raise NotebookError(
-            f"{path} is not a notebook: {str(reason).splitlines()[0]}", path=str(path)
-        ) from error
-    return node
-
-
-def _write(node: Any, path: Path, clean: Clean | None) -> None:
+def _write(node: dict[str, Any], path: Path, clean: Clean | None, durable: bool = False) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_notebook(node, path, clean)
+        write_text(path, cleaned_text(node, clean), durable=durable)
     except OSError as error:
         raise ProjectError(
             f"{path} cannot be written: {error.strerror or error}", path=str(path)
@@ -250,9 +211,7 @@ def _kernelspec(name: str, notebook: Path | None) -> Any:
 
 
 def _check_language(kernel: str, language: str, notebook: Path) -> None:
-    try:
-        papermill_translators.find_translator(kernel, language)
-    except PapermillException:
+    if not known_language(kernel, language):
         raise UsageError(
             f"papermill cannot set parameters in {notebook}: its language is {language!r}"
-        ) from None
+        )

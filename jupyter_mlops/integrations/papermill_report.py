@@ -15,6 +15,7 @@ _ARROW = re.compile(r"^-+> ?(\d+)", re.M)
 _TITLE_LENGTH = 72
 _TAIL_LINES = 20
 _TAIL_CHARACTERS = 4000
+_TAIL_BYTES = 200_000  # of an output, that are looked at for its last lines
 
 
 def without_colour(text: str) -> str:
@@ -46,11 +47,11 @@ def output_tail(cell: Any) -> str:
     """The last lines that a cell printed or showed as text, without its error."""
     parts: list[str] = []
     for output in cell.get("outputs", []):
-        if output.output_type == "stream":
-            parts.append(str(output.text))
-        elif "data" in output and "text/plain" in output.data:
-            parts.append(str(output.data["text/plain"]) + "\n")
-    text = without_colour("".join(parts)).rstrip()
+        if output["output_type"] == "stream":
+            parts.append(str(output["text"]))
+        elif "data" in output and "text/plain" in output["data"]:
+            parts.append(str(output["data"]["text/plain"]) + "\n")
+    text = without_colour("".join(parts)[-_TAIL_BYTES:]).rstrip()
     return "\n".join(text.splitlines()[-_TAIL_LINES:])[-_TAIL_CHARACTERS:]
 
 
@@ -59,7 +60,7 @@ def failure(
 ) -> dict[str, Any]:
     """Return the ``error`` of an ``ExecutionResult``; ``index`` is added by the executor."""
     text = without_colour("\n".join(traceback))
-    source = "" if cell is None else str(cell.source)
+    source = "" if cell is None else str(cell["source"])
     lineno = _line_number(text, None if cell is None else cell.get("execution_count"))
     lines = source.splitlines()
     known = lineno is not None and lineno <= len(lines)

@@ -280,6 +280,7 @@ class NotebookExecutor(Protocol):
         cwd: Path,
         env: Mapping[str, str],
         timeout: float | None = None,
+        cell_timeout: float | None = None,
         progress: Callable[[CellProgress], None] | None = None,
         clean: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> ExecutionResult:
@@ -287,7 +288,7 @@ class NotebookExecutor(Protocol):
 
         ``kernel`` names a kernelspec (``None``: the notebook's own), ``env`` is added to this
         process's environment for the kernel alone, ``timeout`` is in seconds for all cells
-        together, from when the kernel answers.  ``clean`` is given the notebook (as JSON) before
+        together, from when the kernel answers, ``cell_timeout`` for each.  ``clean`` is given the notebook (as JSON) before
         each write and returns what is written: without the secrets in it.  A cell's failure, the
         kernel's death and a timeout are results, and the partial output is kept.  ``progress`` is
         called in the calling thread; what it raises, and ``KeyboardInterrupt``, ends the kernel and

@@ -20,6 +20,7 @@ from .names import is_parameter_name
 from .outcome import RunOutcome, StepOutcome, StepProgress
 from .parameters import check_parameters, effective_parameters, expected
 from .runner import run_pipeline
+from .warm import warm_run
 
 __all__ = [
     "PIPELINE_FILE",
@@ -47,4 +48,5 @@ __all__ = [
     "save_pipeline",
     "save_policy",
     "scan_pipelines",
+    "warm_run",
 ]

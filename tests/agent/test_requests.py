@@ -28,7 +28,8 @@ from jupyter_mlops.project import Project
 
 from .living import agent_process, config_of, gone, kill, until
 
-ROUTES = ["/v1/hello", "/v1/status", "/v1/deliver", "/v1/wake", "/v1/call", "/v1/shutdown", "/x"]
+ROUTES = ["/v1/hello", "/v1/status", "/v1/deliver", "/v1/wake", "/v1/call", "/v1/warm"]
+ROUTES += ["/v1/shutdown", "/x"]
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 
 

@@ -5,69 +5,21 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import psutil
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from jupyter_mlops.errors import NotebookError, ProjectError, UsageError
-from jupyter_mlops.model.ports import CellProgress, ExecutionResult
-from jupyter_mlops.model.wiring import load_port
+from jupyter_mlops.model.ports import CellProgress
 
-
-class Bench:
-    """A folder with one notebook, executed into ``out/executed.ipynb``."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.source = folder / "source.ipynb"
-        self.output = folder / "out" / "executed.ipynb"
-        self.events: list[CellProgress] = []
-        self.executor = load_port("executor")()
-
-    def write(self, *cells: str, tags: Mapping[int, str] | None = None) -> None:
-        node = new_notebook(cells=[new_markdown_cell("# Title"), *map(new_code_cell, cells)])
-        for index, tag in (tags or {}).items():
-            node.cells[index].metadata["tags"] = [tag]
-        nbformat.write(node, self.source)
-
-    def execute(self, parameters: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        chosen = {"kernel": None, "cwd": self.folder, "env": {}, "progress": self.events.append}
-        result = self.executor.execute(
-            self.source, self.output, parameters or {}, **(chosen | options)
-        )
-        assert isinstance(result, ExecutionResult)
-        return result
-
-    @property
-    def executed(self) -> Any:
-        node = nbformat.read(self.output, as_version=4)
-        nbformat.validate(node)
-        return node
-
-    @property
-    def states(self) -> list[str]:
-        """papermill's state of each code cell; error markers are markdown."""
-        return [
-            c.metadata.papermill["status"] for c in self.executed.cells if c.cell_type == "code"
-        ]
+from .bench import Bench, ended, kernelspec
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
-
-
-def ended(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def test_a_notebook_that_finishes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +125,7 @@ def test_a_notebook_that_takes_too_long_and_what_it_started(bench: Bench) -> Non
     assert result.error["line"] == "time.sleep(600)"  # where it was when it was interrupted
     assert bench.states == ["completed", "failed", "pending"]
     cells = [c for c in bench.executed.cells if c.cell_type == "code"]
-    assert [o.ename for o in cells[1].outputs] == ["KeyboardInterrupt", "TimeoutError"]
+    assert [o.ename for o in cells[1].outputs] == ["TimeoutError", "KeyboardInterrupt"]
     for pid in map(int, cells[0].outputs[0].text.split()):
         assert ended(pid)
 
@@ -278,18 +230,13 @@ def test_a_place_that_cannot_be_written(bench: Bench, no_kernel: None) -> None:
 
 def test_a_kernel_that_cannot_start_says_what_it_printed(bench: Bench) -> None:
     bench.write("1")
-    folder = Path(os.environ["JUPYTER_DATA_DIR"]) / "kernels" / "broken"
-    folder.mkdir(parents=True)
     code = "import sys; sys.exit('No module named ipykernel')"
-    spec = {"argv": [sys.executable, "-c", code], "display_name": "broken", "language": "python"}
-    (folder / "kernel.json").write_text(json.dumps(spec))
-    try:
+    with kernelspec("broken", code):
         result = bench.execute(kernel="broken")
-    finally:
-        (folder / "kernel.json").unlink()
-        folder.rmdir()
     assert result.status == "died"
     assert "the kernel did not start" in result.error["evalue"]
+    assert "exit code 1" in result.error["evalue"]
     assert "No module named ipykernel" in result.error["output"]
     assert result.error["cell"] is None
     assert bench.states == ["pending"]
+    assert bench.ours == ["not run"]

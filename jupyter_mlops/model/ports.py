@@ -288,11 +288,12 @@ class NotebookExecutor(Protocol):
 
         ``kernel`` names a kernelspec (``None``: the notebook's own), ``env`` is added to this
         process's environment for the kernel alone, ``timeout`` is in seconds for all cells
-        together, from when the kernel answers, ``cell_timeout`` for each.  ``clean`` is given the notebook (as JSON) before
-        each write and returns what is written: without the secrets in it.  A cell's failure, the
-        kernel's death and a timeout are results, and the partial output is kept.  ``progress`` is
-        called in the calling thread; what it raises, and ``KeyboardInterrupt``, ends the kernel and
-        its processes, keeps the partial output and is raised.  Raises ``NotebookError`` for a file
+        together, from when the kernel answers, ``cell_timeout`` for each.  ``clean`` is given the
+        notebook (as JSON) before each write and returns what is written: without the secrets in it.
+        A cell's failure, the kernel's death and a timeout are results, and the partial output is
+        kept.  ``progress`` is called in the calling thread; what it raises, and
+        ``KeyboardInterrupt``, ends the kernel and its processes, keeps the partial output and is
+        raised.  Raises ``NotebookError`` for a file
         that is no notebook and ``UsageError`` for a kernelspec that is not installed, both before
         anything is started or written.
         """

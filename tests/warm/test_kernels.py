@@ -59,7 +59,9 @@ def test_looks_like_one_that_was_started_cold(start: Start) -> None:
 
 def test_interrupt_restart_and_exit(start: Start) -> None:
     kernel = start()
-    request = kernel.client.execute("import time; print('in it', flush=True); time.sleep(60)")
+    # Without this a kernel refuses what comes in the moment after the interrupt.
+    sleep = "import time; print('in it', flush=True); time.sleep(60)"
+    request = kernel.client.execute(sleep, stop_on_error=False)
     while kernel.client.get_iopub_msg(timeout=30)["msg_type"] != "stream":
         pass
     kernel.manager.interrupt_kernel()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ..model.events import CellEvent
 from .flow import CellFlow, analyse
+from .heap import reach
 from .known_functions import PROLOGUE, TAME
 from .machine import UNSEEN, Session
 from .paths import ANY, linked
@@ -80,6 +81,19 @@ class Follower:
                 )
         return tuple(refine_all(events, self._found))
 
+    def read_by_using(self, names: Iterable[str]) -> frozenset[str]:
+        """Names that are read when the iterators among the values of ``names`` are used up.
+
+        What is left in a generator depends on what its globals are by then.  It counts as a cell
+        more: nothing can be followed after it.
+        """
+        found: frozenset[str] = frozenset()
+        for name in names:
+            value = self._session.names.get(name, frozenset())
+            if name.isidentifier() and any(thing.resume is not None for thing in reach(value)):
+                found |= analyse(f"list({name})", self._session).reads
+        return found
+
 
 def flows(events: Sequence[CellEvent]) -> tuple[CellFlow, ...]:
     """Analyse executed cells in order, each in the light of those before it.
@@ -105,7 +119,8 @@ def backward_slice(
     """
     if not 0 <= target_index < len(events):
         raise IndexError(f"no executed cell {target_index}")
-    cells = (follower or Follower()).follow(events[: target_index + 1])
+    own = follower or Follower()
+    cells = own.follow(events[: target_index + 1])
     # What raised would raise again and end the replay: whatever it did before is not kept.
     walk = _Walk(
         [
@@ -116,7 +131,9 @@ def backward_slice(
     if names is None:
         walk.keep(target_index, Reason(None, "", "target"))
     else:
-        for name in names:
+        targets = tuple(names)
+        late = own.read_by_using(targets) if follower is None else frozenset()
+        for name in dict.fromkeys((*targets, *sorted(late))):
             walk.need(target_index + 1, name)
     walk.finish(target_index)
     return Slice(

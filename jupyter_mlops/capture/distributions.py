@@ -20,9 +20,9 @@ __all__ = ["Distribution", "DistributionFolders", "is_version", "normal_name", "
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(
     r"v?(?:[0-9]+!)?[0-9]+(?:\.[0-9]+)*"
-    r"(?:[-_.]?(?:alpha|beta|preview|pre|a|b|c|rc)(?:[-_.]?[0-9]+)?)?"
-    r"(?:-[0-9]+|[-_.]?(?:post|rev|r)(?:[-_.]?[0-9]+)?)?"
-    r"(?:[-_.]?dev(?:[-_.]?[0-9]+)?)?"
+    r"(?:[-_.]?(?:alpha|beta|preview|pre|a|b|c|rc)[-_.]?[0-9]*)?"
+    r"(?:-[0-9]+|[-_.]?(?:post|rev|r)[-_.]?[0-9]*)?"
+    r"(?:[-_.]?dev[-_.]?[0-9]*)?"
     r"(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?",
     re.IGNORECASE | re.ASCII,
 )

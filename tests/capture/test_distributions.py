@@ -52,6 +52,8 @@ def read(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> dict[str, Any]:
 
 @given(st.lists(st.sampled_from(PARTS), max_size=8).map("".join))
 @example("1.0.post")
+@example("1a.")
+@example("1.dev_")
 @example("1!2.0rc1.post2.dev3+ubuntu.1")
 def test_versions_are_those_of_pep_440(text: str) -> None:
     try:

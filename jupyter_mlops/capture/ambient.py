@@ -106,7 +106,7 @@ class OwnModules:
                 self._looked_at.add(name)
                 if _is_own(modules.get(name)):
                     self._own.append(name)
-        found = [(name, modules.get(name)) for name in self._own[:_MODULES]]
+        found = [(name, modules.get(name)) for name in self._own[-_MODULES:]]
         return [(name, m) for name, m in found if type(m) is types.ModuleType]
 
 

@@ -19,13 +19,13 @@ from jupyter_mlops.pipelines import load_pipeline
 from jupyter_mlops.project import Project
 from tests.capture.conftest import start_kernel
 from tests.capture.drivers import Kernel
+from tests.promotion.sessions import block_package
 
 from .reading import WORK, Book, read_book
 
 __all__ = ["DATA", "Session", "by_papermill", "git", "named", "session"]
 
 DATA = Path(__file__).parents[2] / "example_notebooks" / "data"
-_RAISES = "raise ImportError('a step must run where jupyter_mlops is not installed')\n"
 
 
 def named(name: str) -> Book:
@@ -68,10 +68,9 @@ def by_papermill(folder: Path, out: Path) -> dict[str, float]:
 
     Returns the metrics of the last step.  ``out`` is a new folder inside the project.
     """
-    blocked = out / "without_us" / "jupyter_mlops"
-    blocked.mkdir(parents=True)
-    (blocked / "__init__.py").write_text(_RAISES)
-    env = {**os.environ, "PYTHONPATH": str(blocked.parent)}
+    blocked = out / "without_us"
+    block_package(blocked)
+    env = {**os.environ, "PYTHONPATH": str(blocked)}
     refused = subprocess.run(
         [sys.executable, "-c", "import jupyter_mlops"], cwd=out, env=env, capture_output=True
     )

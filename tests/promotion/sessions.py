@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+import jupyter_mlops
 from jupyter_mlops.dataflow import strip_tracking
 from jupyter_mlops.journal import SessionJournal, this_process
 from jupyter_mlops.model.events import CellEvent, InputRecord, RunRecord, SessionHeader
@@ -98,3 +99,19 @@ def text_of(path: Path) -> str:
     document = nbformat.read(path, as_version=4)
     nbformat.validate(document)
     return "\n\n".join(c.source for c in document.cells if c.cell_type == "code")
+
+
+def block_package(folder: Path) -> None:
+    """Let importing us fail for who has ``folder`` on the path, but not for papermill itself.
+
+    papermill loads all engines that are installed, ours too: its own process is not where steps
+    run.
+    """
+    package = folder / "jupyter_mlops"
+    package.mkdir(parents=True)
+    real = str(Path(jupyter_mlops.__file__).parent)
+    (package / "__init__.py").write_text(
+        "import sys\n\nif 'papermill' not in sys.modules:\n"
+        "    raise ImportError('a step must run where jupyter_mlops is not installed')\n"
+        f"__path__ = [{real!r}]\n"
+    )

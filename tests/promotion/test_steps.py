@@ -15,7 +15,7 @@ from jupyter_mlops.pipelines import load_pipeline, run_pipeline
 from jupyter_mlops.project import Project
 from jupyter_mlops.promotion import Promotion, plan, promote
 
-from .sessions import code, execute, record, text_of, write
+from .sessions import block_package, code, execute, record, text_of, write
 
 CHURN = [
     ("md0", "# Churn"),
@@ -101,8 +101,7 @@ def test_a_notebook_becomes_steps_that_run_without_us(project: Project, churn: P
 
     # Plain papermill, in an environment where importing us fails, from another folder.
     out = project.root / "out"
-    (out / "jupyter_mlops").mkdir(parents=True)
-    (out / "jupyter_mlops" / "__init__.py").write_text("raise ImportError('not installed')")
+    block_package(out)
     run = [sys.executable, "-m", "papermill", "--no-progress-bar"]
     frame, numbers = str(out / "df.parquet"), str(out / "metrics.json")
     for name, words in {

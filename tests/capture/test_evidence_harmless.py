@@ -78,7 +78,9 @@ OBJECTS = [
     "print(vars(late), late.value, vars(late))",
     "s = {Noisy('in a set')}; n = log.count('hash')",
     "print(log.count('hash') - n, log.count('eq'))",
-    "import threading; print(threading.active_count(), 'numpy' in sys.modules)",
+    # Our own, which end by themselves, are daemons: what a session would wait for is the same.
+    "import threading\n"
+    "print(sum(not t.daemon for t in threading.enumerate()), 'numpy' in sys.modules)",
     "print(sys.gettrace(), sys.getprofile(), gc.isenabled(), sys.getrecursionlimit())",
     "m = getattr(sys, 'monitoring', None)\n"
     "m and m.use_tool_id(4, 'mine')\nprint(m and m.get_tool(4) == 'mine')\nm and m.free_tool_id(4)",

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .execution import Execution
+from .finding import Finding
 from .history import History
+from .reporting import place, report
 from .statements import Statement
 from .tables import Data, Estimator, Learned, overlaps, rows_below
 from .values import Value, Values, tail
 
-__all__ = ["Leak", "find_leaks"]
+__all__ = ["Leak", "find_leaks", "leaks_of_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,22 @@ def find_leaks(history: History, rule: str) -> Iterator[tuple[Execution, Leak]]:
         if leak.rule == rule and leak.run in settled and where not in told:
             told.add(where)
             yield settled[leak.run], leak
+
+
+def leaks_of_rows(
+    history: History, rule: str, severity: str, reason: str, fix: str, other: str
+) -> Iterator[Finding]:
+    """Yield a finding for each leak of a rule about rows; ``other`` says what the second cell does.
+
+    ``reason`` and ``fix`` are for the person.
+    """
+    for run, leak in find_leaks(history, rule):
+        second = history.executions[leak.other] if leak.other is not None else None
+        yield report(
+            history, run, rule, severity, leak.name, leak.text, reason, fix,
+            *([place(second, other)] if second is not None else []),
+            at=(leak.line, leak.column),
+        )  # fmt: skip
 
 
 class _Walk:

@@ -23,23 +23,19 @@ from collections.abc import Iterator
 
 from .finding import ERROR, Finding
 from .history import History
-from .leakage import find_leaks
-from .reporting import place, report
+from .leakage import leaks_of_rows
 
 ID, SEVERITY = "NB101", ERROR
 
 
 def find(history: History) -> Iterator[Finding]:
     """Yield a finding for each thing that was learned too early."""
-    for run, leak in find_leaks(history, ID):
-        other = history.executions[leak.other] if leak.other is not None else None
-        yield report(
-            history, run, ID, SEVERITY, leak.name, leak.text,
-            "The training data then know something of the test data: the score is too good.",
-            "Part the rows first and fit on the training rows only, as a Pipeline does.",
-            *([place(other, "parts the rows")] if other is not None else []),
-            at=(leak.line, leak.column),
-        )  # fmt: skip
+    return leaks_of_rows(
+        history, ID, SEVERITY,
+        "The training data then know something of the test data: the score is too good.",
+        "Part the rows first and fit on the training rows only, as a Pipeline does.",
+        "parts the rows",
+    )  # fmt: skip
 
 
 __all__ = ["ID", "SEVERITY", "find"]

@@ -23,23 +23,19 @@ from collections.abc import Iterator
 
 from .finding import ERROR, Finding
 from .history import History
-from .leakage import find_leaks
-from .reporting import place, report
+from .leakage import leaks_of_rows
 
 ID, SEVERITY = "NB103", ERROR
 
 
 def find(history: History) -> Iterator[Finding]:
     """Yield a finding for each fit that has seen rows of its test."""
-    for run, leak in find_leaks(history, ID):
-        other = history.executions[leak.other] if leak.other is not None else None
-        yield report(
-            history, run, ID, SEVERITY, leak.name, leak.text,
-            "The model is asked what it has been told: the score says nothing about new data.",
-            "Fit on the training rows only; repeat rows after the split, of those alone.",
-            *([place(other, "tests it, or parts the rows")] if other is not None else []),
-            at=(leak.line, leak.column),
-        )  # fmt: skip
+    return leaks_of_rows(
+        history, ID, SEVERITY,
+        "The model is asked what it has been told: the score says nothing about new data.",
+        "Fit on the training rows only; repeat rows after the split, of those alone.",
+        "tests it, or parts the rows",
+    )  # fmt: skip
 
 
 __all__ = ["ID", "SEVERITY", "find"]

@@ -22,8 +22,8 @@ function after(edits: Edit[], from: IDraft = newDraft('churn')): IDraft {
 
 describe('planRequest', () => {
   it('says nothing that the person did not say', () => {
-    expect(planRequest('work/churn.ipynb', newDraft(' churn '))).toEqual({
-      path: 'work/churn.ipynb',
+    expect(planRequest('drafts/churn.ipynb', newDraft(' churn '))).toEqual({
+      path: 'drafts/churn.ipynb',
       name: 'churn',
       steps: 'auto'
     });
@@ -194,8 +194,8 @@ it('knows where a problem can be shown', () => {
 });
 
 it('finds the folder of the pipeline beside the project', () => {
-  expect(pipelineFolder('team/work/churn.ipynb', shown)).toBe('team/pipelines/churn');
-  expect(pipelineFolder('work/churn.ipynb', shown)).toBe('pipelines/churn');
+  expect(pipelineFolder('team/drafts/churn.ipynb', shown)).toBe('team/pipelines/churn');
+  expect(pipelineFolder('drafts/churn.ipynb', shown)).toBe('pipelines/churn');
   expect(pipelineFolder('other.ipynb', shown)).toBeNull();
 });
 

@@ -5,7 +5,7 @@ export function plan(change: Partial<IPlan> = {}): IPlan {
   return {
     version: 1,
     name: 'churn',
-    notebook: 'work/churn.ipynb',
+    notebook: 'drafts/churn.ipynb',
     basis: 'session',
     run_id: '01JRUN',
     targets: [],

@@ -4,7 +4,7 @@ import type { INewPlan, IPlan } from '../types';
 import { plan } from './plans';
 import { RecordingApi, run, settle } from './samples';
 
-const PATH = 'work/churn.ipynb';
+const PATH = 'drafts/churn.ipynb';
 
 /** An API whose plans are answered by hand, in any order. */
 function opened(exists?: (folder: string) => Promise<boolean>) {

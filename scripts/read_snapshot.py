@@ -36,6 +36,21 @@ def same(data, expected, what):
         raise SystemExit(f"{what} does not match its hash {expected[:12]}")
 
 
+def plain(codec, data, size):
+    """The raw bytes of a stored chunk."""
+    if codec == "raw":
+        return data
+    if codec != "coded":
+        return bytes({"zstd": zstd, "blosc": blosc}[codec].decompress(data))
+    _, item, code, *codecs, length = struct.unpack("<IBBBBI", data[:12])
+    items, codes = (
+        plain(("raw", "zstd", "blosc")[codec], part, None)
+        for codec, part in zip(codecs, (data[12 : 12 + length], data[12 + length :]), strict=True)
+    )
+    codes = np.frombuffer(codes, f"<u{code}")[: size // item]
+    return np.frombuffer(items, f"V{item}")[codes].tobytes()
+
+
 class Store:
     def __init__(self, folder):
         self.folder, self.where = Path(folder), {}
@@ -65,8 +80,7 @@ class Store:
             data = file.read(length)
         if zlib.crc32(data) != crc:
             raise SystemExit(f"chunk {id[:12]} in {path.name} fails its checksum")
-        if codec != "raw":
-            data = bytes({"zstd": zstd, "blosc": blosc}[codec].decompress(data))
+        data = plain(codec, data, size)
         if len(data) != size:
             raise SystemExit(f"chunk {id[:12]} in {path.name} has another length")
         same(data, id, f"chunk {id[:12]}")

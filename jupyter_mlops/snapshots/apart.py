@@ -110,12 +110,13 @@ def encoded_again(
     """
     tree = manifest.object
     if tree.get("kind") in ("file", "folder"):
-        return replace(manifest, object=_packed_again(tree, transaction, store.read, gone))
+        new = _packed_again(tree, transaction, store.read, gone)
+        return replace(manifest, object=new, address=None)
     value = decode(tree, store.read)
     new, stats = encode(value, transaction, before, store)
     if digest_of(value, new) != manifest.digest:
         raise CorruptError("a version does not come out as it went in: it was left as it is")
-    return replace(manifest, object=new, stats=stats)
+    return replace(manifest, object=new, stats=stats, address=None)
 
 
 def _packed_again(

@@ -112,6 +112,7 @@ class Writer:
     ) -> list[Any]:
         width = stream.values.dtype.itemsize
         known = _wholes(old)
+        hint = self._hint(f"fixed-{stream.values.dtype.kind}")
         if old is not None and old["type"] != stream.values.dtype.str:
             old, known = None, {}
         chunks: list[Any] = []
@@ -135,7 +136,7 @@ class Writer:
                     chunks.append(id)
                     continue
                 entry = self._patch(raw, old["chunks"][number], width)
-            chunks.append(entry or self._tx.add(raw, itemsize=width, hint=self._hint("fixed")))
+            chunks.append(entry or self._tx.add(raw, itemsize=width, hint=hint))
         return chunks
 
     def here(self, ids: Iterable[str]) -> bool:

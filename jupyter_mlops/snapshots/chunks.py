@@ -13,7 +13,9 @@ from typing import Any
 
 from blake3 import blake3
 
-from ..errors import CorruptError
+from ..errors import CorruptError, UsageError
+from .coded import HEADER, INNER, Coded, codes_of, padded, parts_of, values_of
+from .durable import size_text
 
 __all__ = [
     "CODECS",
@@ -21,6 +23,7 @@ __all__ = [
     "ChunkId",
     "Compressor",
     "blake3_of",
+    "bytes_of",
     "chunk_id",
     "decode_chunk",
 ]
@@ -28,14 +31,17 @@ __all__ = [
 ChunkId = str
 
 MAX_CHUNK = 1 << 30
-# What a footer may name; both compressed forms describe themselves.
-CODECS = ("raw", "zstd", "blosc")
+# What a footer may name, in the order of the index's numbers; all but raw describe themselves.
+CODECS = ("raw", "zstd", "blosc", "coded")
 
 _SMALL = 128  # Below that a frame's header is as long as what it saves.
 _SAMPLE = 64 * 1024
 _MANY = 64  # Hints.
 _AGREED = 16  # Columns.
 _FAST_MAY_BE = 1.05  # Times as large as what zstd makes.
+_FAST_CODES_MAY_BE = 1.1  # Of codes, which are small already.
+_CODED_MAY_BE = 1.02  # The same of all that is coded.
+_CODED = "coded "
 _ITEM = {2: "u2", 4: "u4", 8: "u8", 16: "c16"}
 
 
@@ -52,14 +58,27 @@ def blake3_of(parts: Iterable[bytes | memoryview]) -> str:
     return hasher.hexdigest()
 
 
+def bytes_of(raw: bytes | memoryview) -> memoryview:
+    """A buffer as bytes.  Raises ``UsageError`` for more than 1 GiB, or one with gaps."""
+    view = memoryview(raw)
+    if view.nbytes > MAX_CHUNK:
+        raise UsageError(f"a chunk of {size_text(view.nbytes)} is more than the 1.1 GB it may have")
+    if view.nbytes == 0:
+        return memoryview(b"")
+    if not view.c_contiguous:
+        raise UsageError("a chunk must be contiguous bytes")
+    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+
+
 class Compressor:
     """Compresses chunks; thread-safe.
 
-    Two ways compete: zstd, and Blosc (bit or byte shuffle, then zstd or LZ4) for items of a known
-    width.  The first sizeable chunk under a ``hint`` decides for all others under it, so a column
-    is tried once; of a wide frame whose columns agreed so far, one in 16 is.  Without a hint a
-    sample of each chunk decides.  The hint ``text`` means zstd, ``raw`` that the bytes are
-    compressed already.
+    Three ways compete: zstd, Blosc (bit or byte shuffle, then zstd or LZ4) for items of a known
+    width, and either of which distinct item each is (``coded.py``).  The first sizeable chunk under
+    a ``hint`` decides for all others under it, so a column is tried once; of a wide frame whose
+    columns agreed so far, one in 16 is.  Without a hint a sample of each chunk decides.  The hint
+    ``text`` means zstd, ``raw`` that the bytes are compressed already; one that ends with
+    ``fixed-`` and the kind of a NumPy dtype names what may be coded.
     """
 
     def __init__(self) -> None:
@@ -72,17 +91,25 @@ class Compressor:
         if len(raw) < _SMALL or hint == "raw":
             return "raw", raw
         item = itemsize if itemsize in _ITEM and len(raw) % itemsize == 0 else 1
-        way = self._way(raw, item, hint)
+        way, coded = self._way(raw, item, hint)
+        if way.startswith(_CODED):
+            coded = coded or codes_of(raw, item, hint[-1])
+            if coded is None:  # Not as the first chunk was.
+                way = _best(_middle(raw, _SAMPLE // 2), item)[0]
+            else:
+                stored = _packed(coded, way.removeprefix(_CODED))
+                return ("coded", stored) if len(stored) < len(raw) else ("raw", raw)
         stored = _compress(raw, item, way)
         if len(stored) >= len(raw):
             return "raw", raw
         return ("zstd" if way == "zstd" else "blosc"), stored
 
-    def _way(self, raw: bytes, item: int, hint: str) -> str:
+    def _way(self, raw: bytes, item: int, hint: str) -> tuple[str, Coded | None]:
+        """How to compress a chunk, and its codes where they were made to find out."""
         if hint == "text":
-            return "zstd"
+            return "zstd", None
         if not hint:
-            return _best(_middle(raw, _SAMPLE // 2), item)
+            return _best(_middle(raw, _SAMPLE // 2), item)[0], None
         key = (item, hint)
         alike = (item, hint.rpartition("/")[2])
         with self._lock:
@@ -93,18 +120,26 @@ class Compressor:
                     self._choices[key] = known = way
                     self._agreed[alike] = way, times + 1
         if known is not None:
-            return known
+            return known, None
         size = 4 * _SAMPLE
         if len(self._choices) > _MANY:
             # Of a wide frame each chunk is the first of its column: to try must cost less than it.
             size = max(_SAMPLE // 4, min(size, len(raw) // 8)) // 16 * 16
-        way = _best(_middle(raw, size), item)
+        coded = codes_of(raw, item, hint[-1]) if item in (4, 8) and "/fixed-" in hint else None
+        if coded is not None:  # They will do: the others need a small sample to show it.
+            size = min(size, _SAMPLE // 2)
+        sample = _middle(raw, size)
+        way, best = _best(sample, item)
+        if coded is not None:
+            inner, whole = _best_of_codes(coded)
+            if whole <= best * len(raw) / len(sample) * _CODED_MAY_BE:
+                way = _CODED + inner
         if len(raw) >= _SAMPLE // 16:
             with self._lock:
                 self._choices[key] = way
                 before, times = self._agreed.get(alike, (way, 0))
                 self._agreed[alike] = way, times + 1 if way == before else 1
-        return way
+        return way, coded
 
 
 def decode_chunk(codec: str, stored: bytes | memoryview, size: int) -> bytes:
@@ -118,6 +153,10 @@ def decode_chunk(codec: str, stored: bytes | memoryview, size: int) -> bytes:
     if codec not in CODECS:
         raise CorruptError(f"a chunk is compressed by {codec!r}, which this version does not know")
     try:
+        if codec == "coded":
+            parts = parts_of(stored, size)
+            items, codes = (decode_chunk(*part) for part in (parts.items, parts.codes))
+            return values_of(items, codes, parts, size)
         # What comes out is as long as the frame's header says: so that is looked at before.
         if (_blosc_size if codec == "blosc" else _zstd_size)(stored) != size:
             raise ValueError("another size")
@@ -135,14 +174,45 @@ def _middle(raw: bytes, size: int) -> bytes:
     return raw[start : start + size]
 
 
-def _best(sample: bytes, item: int) -> str:
+def _best(sample: bytes, item: int) -> tuple[str, int]:
+    """The way that suits a sample, and the bytes that it makes of it."""
     ways = ("zstd", "bits") if item == 1 else ("fast", "bits", "bytes", "zstd")
     sizes = {way: len(_compress(sample, item, way)) for way in ways}
+    stored = dict(sizes)
     # LZ4 takes a third of the time, plain zstd twice as much on numbers: that must be worth it.
     if item > 1:
         sizes["zstd"] = int(sizes["zstd"] * 1.05)
         sizes["fast"] = int(sizes["fast"] / _FAST_MAY_BE)
-    return min(sizes, key=sizes.__getitem__)
+    way = min(sizes, key=sizes.__getitem__)
+    return way, stored[way]
+
+
+def _best_of_codes(coded: Coded) -> tuple[str, float]:
+    """The way that suits codes, and about how many bytes they and their items take."""
+    width = coded.codes.itemsize
+    sample = _middle(coded.codes.tobytes(), _SAMPLE // 2)
+    sizes = {way: len(_compress(sample, width, way)) for way in ("fast", "bits", "zstd")}
+    sizes["fast"] = int(sizes["fast"] / _FAST_CODES_MAY_BE)
+    way = min(sizes, key=sizes.__getitem__)
+    return way, sizes[way] * coded.codes.nbytes / len(sample) + coded.items.nbytes / 4
+
+
+def _packed(coded: Coded, way: str) -> bytes:
+    """A chunk by its codes, as stored."""
+    item, width = coded.items.itemsize, coded.codes.itemsize
+    parts = []
+    for raw, size, how in (
+        (coded.items.tobytes(), item, "bits"),
+        (padded(coded.codes), width, way),
+    ):
+        codec, stored = "raw", raw
+        if len(raw) >= _SMALL:
+            shorter = _compress(raw, size, how)
+            if len(shorter) < len(raw):
+                codec, stored = ("zstd" if how == "zstd" else "blosc"), shorter
+        parts.append((INNER.index(codec), stored))
+    (first, items), (second, codes) = parts
+    return HEADER.pack(len(coded.items), item, width, first, second, len(items)) + items + codes
 
 
 def _compress(raw: bytes, item: int, way: str) -> bytes:

@@ -84,7 +84,8 @@ def key_score(values: Any) -> float:
     head = values[:_SAMPLE].view("u8")
     if len(head) < 2 or bool((numpy.diff(head) == 1).all()):
         return 0.0
-    return len(numpy.unique(head)) / len(head)
+    head = numpy.sort(head)
+    return (int((head[1:] != head[:-1]).sum()) + 1) / len(head)
 
 
 def bounds(rows: Sequence[int], low: int, high: int) -> Iterable[tuple[int, int, int]]:

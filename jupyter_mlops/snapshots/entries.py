@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import CorruptError
 
-__all__ = ["chunks_of", "ids_of", "part_of"]
+__all__ = ["chunks_of", "ids_in", "ids_of", "part_of"]
 
+_ID = re.compile(r"[0-9a-f]{64}")
 _ENTRY = ("base", "at", "to", "codes", "lengths", "bytes")
 
 
@@ -53,3 +55,17 @@ def part_of(entry: Any, rows: int) -> tuple[Any, int, int]:
     ):
         raise CorruptError("a part of a chunk does not lie within it")
     return inner, whole, first
+
+
+def ids_in(tree: object) -> Iterator[str]:
+    """Every string in a tree that looks like the id of a chunk."""
+    stack = [tree]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            if len(item) == 64 and _ID.fullmatch(item):
+                yield item
+        elif isinstance(item, Mapping):
+            stack.extend(reversed(list(item.values())))
+        elif isinstance(item, (list, tuple)):
+            stack.extend(reversed(item))

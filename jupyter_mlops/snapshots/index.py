@@ -175,9 +175,19 @@ class Index:
 
     def sizes(self, ids: Iterable[ChunkId]) -> dict[ChunkId, tuple[int, int]]:
         """Stored and raw bytes of each chunk that is here."""
-        return {
-            id: (places[0][1].length, places[0][1].size) for id, places in self.find(ids).items()
-        }
+        wanted = [bytes.fromhex(id) for id in ids]
+
+        def look(connection: sqlite3.Connection) -> dict[ChunkId, tuple[int, int]]:
+            found: dict[ChunkId, tuple[int, int]] = {}
+            for start in range(0, len(wanted), 500):
+                part = wanted[start : start + 500]
+                marks = ",".join("?" * len(part))
+                query = f"SELECT id, length, size FROM chunks WHERE id IN ({marks})"  # noqa: S608
+                for id, length, size in connection.execute(query, part):
+                    found[id.hex()] = length, size
+            return found
+
+        return self._do(look)
 
     def all_sizes(self) -> dict[ChunkId, int]:
         """Stored bytes of every chunk that is here."""

@@ -69,7 +69,7 @@ class Column:
 
     def parent(self, store: SnapshotStore, version: Version, manifest: Manifest) -> Manifest | None:
         """The version itself without the column: all the others stay in the chunks they are in."""
-        return replace(manifest, object=_without(manifest.object, self.name))
+        return replace(manifest, object=_without(manifest.object, self.name), address=None)
 
     def missing(self, name: str, manifests: Sequence[Manifest]) -> MlopsError:
         """The error that says that no version of ``name`` has it."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,11 @@ class Manifest:
     chunks: list[ChunkId] = field(default_factory=list)
     meta: dict[str, Any] = field(default_factory=dict)
     format: int = 1
+    address: str | None = field(default=None, compare=False)  # Where it was read; not part of it.
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "address"}
 
     def encode(self) -> bytes:
         """The canonical JSON, of which the BLAKE3 is the manifest's address.
@@ -73,6 +74,8 @@ class Manifest:
                     f"{label} has format {raw['format']!r}; this version reads format 1",
                     hint="Upgrade this environment: pip install --upgrade jupyter-mlops",
                 )
+            if "address" in raw:
+                raise ValueError("it has a key too many")
             manifest = Manifest(**raw)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             if isinstance(error, CorruptError):
@@ -132,4 +135,5 @@ def manifest_json(data: bytes, address: str, label: str) -> bytes:
 
 def read_manifest(path: Path, address: str) -> Manifest:
     """Return the manifest at ``path``; ``CorruptError``, or ``FileNotFoundError``."""
-    return unpack_manifest(path.read_bytes(), address, f"manifest {address[:12]}")
+    found = unpack_manifest(path.read_bytes(), address, f"manifest {address[:12]}")
+    return replace(found, address=address)

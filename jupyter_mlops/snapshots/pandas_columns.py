@@ -14,7 +14,15 @@ from .numpy_columns import numpy_of, values_column
 from .plain import type_name
 from .streams import Column, Fixed, Text
 
-__all__ = ["index_column", "index_of", "label_of", "label_text", "pandas_column", "pandas_of"]
+__all__ = [
+    "index_column",
+    "index_of",
+    "label_of",
+    "label_text",
+    "pandas_column",
+    "pandas_of",
+    "zone_text",
+]
 
 
 def pandas_column(values: Any, column: str = "") -> Column:
@@ -33,7 +41,7 @@ def pandas_column(values: Any, column: str = "") -> Column:
     if isinstance(dtype, numpy.dtype):  # dates and durations without a zone
         return Column({"kind": "stamps", "dtype": name}, len(values), _stamps(values))
     if isinstance(dtype, pandas.DatetimeTZDtype):
-        zone = _zone(dtype.tz, column)
+        zone = zone_text(dtype.tz, column)
         meta = {"kind": "zoned", "dtype": name, "unit": dtype.unit, "zone": zone}
         return Column(meta, len(values), _stamps(values))
     if isinstance(dtype, pandas.PeriodDtype):
@@ -195,7 +203,7 @@ def label_of(text: Any) -> Any:
 
 
 def zone_of(zone: dict[str, Any]) -> dt.tzinfo:
-    """The time zone of what ``_zone`` wrote."""
+    """The time zone of what ``zone_text`` wrote."""
     if "fixed" in zone:
         return dt.timezone(dt.timedelta(seconds=zone["fixed"]))
     if "pytz" in zone:
@@ -208,7 +216,8 @@ def zone_of(zone: dict[str, Any]) -> dt.tzinfo:
     return ZoneInfo(zone["key"])
 
 
-def _zone(zone: Any, column: str) -> dict[str, Any]:
+def zone_text(zone: Any, column: str = "") -> dict[str, Any]:
+    """A time zone as JSON.  Raises ``Refused`` for one that would not come back."""
     if isinstance(zone, dt.timezone):
         offset = zone.utcoffset(None)
         if repr(dt.timezone(offset)) == repr(zone) or zone == dt.UTC:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from ..errors import NotFoundError, Refused
 from .arrow_columns import arrow_column, arrow_of, read_schema, schema_text
 from .chunking import Read, Reader, Writer
-from .cuts import key_cuts, key_score
+from .cuts import fixed_cuts, key_cuts, key_score
 from .frames import column_arrays
 from .lineage import Lineage, chosen, logical_column, logical_index
 from .pandas_columns import index_column, index_of, label_of, pandas_column, pandas_of
@@ -30,6 +30,8 @@ _KEY_ROWS = 131_072  # A shorter frame has too few chunks for a key to matter.
 _KEY_SCORE = 0.5
 _KEY_KEPT = 0.5
 _KEYS_TRIED = 50
+_SHARED_SCORE = 0.02
+_SHARED_ROWS = 1 << 20  # A longer frame is cut column by column, so that one may change at a time.
 
 
 class Source(Protocol):
@@ -330,6 +332,8 @@ def _key(source: Source, old: Node | None) -> tuple[Node | None, list[int] | Non
         return None, None
     if old is not None and old["column"] in source.names:
         words = source.words(source.names.index(old["column"]))
+        if words is not None and not old["marks"] and source.length < _SHARED_ROWS:
+            return old, _content_cuts(words)
         if words is not None:
             cuts, marks = key_cuts(words)
             if len(set(marks) & set(old["marks"])) >= _KEY_KEPT * min(
@@ -341,10 +345,19 @@ def _key(source: Source, old: Node | None) -> tuple[Node | None, list[int] | Non
         words = source.words(position)
         if words is not None and (found := key_score(words)) > score:
             best, score = position, found
-    if score < _KEY_SCORE or source.names.count(source.names[best]) > 1:
+    if best < 0 or source.names.count(source.names[best]) > 1:
         return None, None
-    cuts, marks = key_cuts(source.words(best))
-    return {"column": source.names[best], "marks": marks}, cuts
+    if score >= _KEY_SCORE:
+        cuts, marks = key_cuts(source.words(best))
+        return {"column": source.names[best], "marks": marks}, cuts
+    if source.length >= _SHARED_ROWS or score < _SHARED_SCORE:
+        return None, None
+    # Where none is a key, the content of the best says for all where to cut: it is read once.
+    return {"column": source.names[best], "marks": []}, _content_cuts(source.words(best))
+
+
+def _content_cuts(words: Any) -> list[int]:
+    return fixed_cuts(words.view("u1"), len(words), 8)
 
 
 def _by_name(old: Node | None) -> dict[tuple[str, int], Node]:

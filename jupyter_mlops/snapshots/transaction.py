@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConflictError, CorruptError, ProjectError, UsageError
 from ..journal.writer import sync_folder
 from ..model.ids import new_id
-from .chunks import MAX_CHUNK, ChunkId, blake3_of, chunk_id
+from .chunks import ChunkId, blake3_of, bytes_of, chunk_id
 from .durable import no_room, replace_file, size_text
+from .entries import ids_in
 from .leases import Lease
 from .manifests import Manifest, canonical, pack_manifest
 from .naming import check_name, check_tag
@@ -52,6 +53,8 @@ class Transaction:
         self._keys: dict[bytes, ChunkId] = {}
         self._fresh: dict[bytes, ChunkId] = {}  # Keys that the index does not have yet.
         self._here: set[ChunkId] = set()
+        self._reused: tuple[Manifest, dict[ChunkId, tuple[int, int]]] | None = None
+        self._memory: bytes | None = None
         self._news = False
         self._since_look = _LOOK_AT_DISK
         self._open = True
@@ -98,7 +101,7 @@ class Transaction:
         disk is full or would be.
         """
         self._check()
-        view = _bytes_of(raw)
+        view = bytes_of(raw)
         # After a chunk that was new the next will be, too: what is copied is not looked at twice.
         copy = bytes(view) if self._news else None
         key = self._store.key_of(view if copy is None else copy)
@@ -142,7 +145,7 @@ class Transaction:
     def find(self, raw: bytes | memoryview) -> ChunkId | None:
         """The id of these bytes if they are here, at the cost of a keyed XXH3; else ``None``."""
         self._check()
-        key = self._store.key_of(_bytes_of(raw))
+        key = self._store.key_of(bytes_of(raw))
         id = self._keys.get(key) or self._store.index.by_key(key)
         return None if id in self._condemned and id not in self._new else id
 
@@ -159,12 +162,36 @@ class Transaction:
         """Look at once for the chunks that ``has`` will be asked for."""
         self._here |= self._store.index.present(ids) - self._condemned
 
+    def memory_key(self, value: Any) -> bytes | None:
+        """What a value is known by as it lies in memory; see ``sameness.memory_key``."""
+        from .sameness import memory_key
+
+        return memory_key(value, self._store.key_of)
+
+    def remember(self, key: bytes | None) -> None:
+        """Let what is committed be known by the memory key of its value."""
+        self._memory = key
+
+    def reuse(self, parent: Manifest, key: bytes) -> bool:
+        """Whether the value of a memory key is what ``parent`` holds, and all of it is here.
+
+        Then ``commit`` may be given ``parent.object`` itself.
+        """
+        if parent.address is None or self._name_of(_same_key(key, parent.address)) is None:
+            return False
+        sizes = self._store.index.sizes(parent.chunks)
+        if len(sizes) < len(parent.chunks) or not self._condemned.isdisjoint(sizes):
+            return False
+        self._reused = parent, sizes
+        self._memory = key
+        return True
+
     def whole(self, *parts: bytes | memoryview) -> str:
         """BLAKE3 of the parts one after the other, as hex: a keyed XXH3 where it was asked before.
 
         For contents that a tree names by hash without that they are a chunk.
         """
-        views = [_bytes_of(part) for part in parts]
+        views = [bytes_of(part) for part in parts]
         key = b"whole" + b"".join(self._store.key_of(view) for view in views)
         return self._named(key, lambda: blake3_of(views))
 
@@ -174,6 +201,8 @@ class Transaction:
         A tree that was made in this store before, chunk for chunk, is of a value whose digest is
         known.  What other stores say of theirs is not believed.
         """
+        if self._reused is not None and tree is self._reused[0].object:
+            return self._reused[0].digest
         key = b"digest" + self._store.key_of(canonical(tree, "the tree"))
         known = f"{_DIGEST}{self._named(key, lambda: '')}"
         if known != _DIGEST:
@@ -183,9 +212,15 @@ class Transaction:
             self._fresh[key] = found[len(_DIGEST) :]
         return found
 
+    def _is_reused(self, tree: object) -> bool:
+        return self._reused is not None and tree is self._reused[0].object
+
+    def _name_of(self, key: bytes) -> str | None:
+        return self._fresh.get(key) or self._store.index.name(key)
+
     def _named(self, key: bytes, make: Callable[[], str]) -> str:
         self._check()
-        name = self._fresh.get(key) or self._store.index.name(key)
+        name = self._name_of(key)
         if name is None:
             name = make()
             if name:
@@ -228,6 +263,8 @@ class Transaction:
                     version = self._publish(
                         name, object, digest, stats or {}, message, meta or {}, needed, added
                     )
+            if self._memory is not None:
+                self._fresh[_same_key(self._memory, version.manifest)] = version.manifest
             store.index.learn(self._fresh)
             for tag in tags:
                 store.refs.put_tag(name, tag, version.version, time.time(), self._tag_file(name))
@@ -298,7 +335,8 @@ class Transaction:
         added: int,
     ) -> Version:
         store = self._store
-        sizes = store.index.sizes(needed)
+        reused = self._reused if self._is_reused(object) else None
+        sizes = reused[1] if reused is not None else store.index.sizes(needed)
         created = time.time()
         newest = store.newest(name)
         manifest = Manifest(
@@ -358,6 +396,14 @@ class Transaction:
             newest = self._store.newest(name)
             if newest is None or newest.digest != digest:
                 return None
+            reused = self._reused
+            if (
+                reused is not None
+                and object is reused[0].object
+                and (newest.manifest == reused[0].address)
+            ):
+                sync_folder(self._store.refs.home(name))
+                return self._store.version(name, newest.version, added=0)
             manifest = self._store.manifest(newest.manifest)
         except (CorruptError, LookupError):
             return None
@@ -368,7 +414,9 @@ class Transaction:
         return self._store.version(name, newest.version, added=0)
 
     def _needed(self, tree: object) -> list[ChunkId]:
-        ids = list(dict.fromkeys(_ids(tree)))
+        if self._reused is not None and tree is self._reused[0].object:
+            return self._reused[0].chunks
+        ids = list(dict.fromkeys(ids_in(tree)))
         here = self._store.index.find(id for id in ids if id not in self._new)
         mine = set(self._keys.values())
         for id in ids:
@@ -432,6 +480,10 @@ def _taken_away() -> ConflictError:
     )
 
 
+def _same_key(key: bytes, address: str) -> bytes:
+    return b"memory" + key + bytes.fromhex(address)
+
+
 def _give_up(writer: PackWriter, lease: Lease, pid: int) -> None:
     if os.getpid() == pid:
         writer.abort()
@@ -440,30 +492,6 @@ def _give_up(writer: PackWriter, lease: Lease, pid: int) -> None:
 
 def _threads() -> int:
     return max(1, min(4, os.cpu_count() or 1))
-
-
-def _bytes_of(raw: bytes | memoryview) -> memoryview:
-    view = memoryview(raw)
-    if view.nbytes > MAX_CHUNK:
-        raise UsageError(f"a chunk of {size_text(view.nbytes)} is more than the 1.1 GB it may have")
-    if view.nbytes == 0:
-        return memoryview(b"")
-    if not view.c_contiguous:
-        raise UsageError("a chunk must be contiguous bytes")
-    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
-
-
-def _ids(tree: object) -> Iterator[str]:
-    stack = [tree]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            if len(item) == 64 and _ID.fullmatch(item):
-                yield item
-        elif isinstance(item, Mapping):
-            stack.extend(reversed(list(item.values())))
-        elif isinstance(item, (list, tuple)):
-            stack.extend(reversed(item))
 
 
 def _count(value: object) -> int | None:

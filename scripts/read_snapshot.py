@@ -256,8 +256,26 @@ class Store:
     # Values
 
     def numbers(self, lineage):
-        numbers = self.fixed(lineage["numbers"]["streams"]["values"]).astype("i8")
-        return np.cumsum(numbers) - 1 if lineage["numbers"]["steps"] else numbers
+        def stored(node):
+            found = self.fixed(node["streams"]["values"]).astype("i8")
+            return np.cumsum(found) - 1 if node["steps"] else found
+
+        by, kept = lineage.get("by"), lineage.get("numbers")
+        numbers = np.arange(lineage["length"]) if kept is None else stored(kept)
+        if by is None:
+            return numbers
+        keys = self.fixed(by["values"]["streams"]["values"])[numbers]
+        if by["descending"]:
+            keys = -keys if keys.dtype.kind == "f" else ~keys
+        order = np.argsort(keys, kind="stable")
+        if "turns" in by:  # the place of each row among those of the same value
+            keys = keys[order]
+            new = (keys[1:] != keys[:-1]) & (keys[:-1] == keys[:-1])
+            firsts = np.flatnonzero(np.append(True, new))
+            order = order[
+                np.repeat(firsts, np.diff(firsts, append=len(keys))) + stored(by["turns"])
+            ]
+        return numbers[order]
 
     def table(self, tree):
         names, arrays = [], []

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import CorruptError, NotFoundError
 from .chunking import STRUCTURE, Read, Reader, Writer, binary_of, chunks_of
 from .pandas_columns import index_of
+from .row_numbers import order_of, read_numbers, sorted_by, store_numbers
 from .streams import Column, Fixed, Text, fingerprint
 
 __all__ = ["Lineage", "chosen", "logical_column", "logical_index"]
@@ -37,7 +38,7 @@ class Lineage:
         self._base = numbers
         before = old.get("lineage")
         if before is not None:
-            self._base = _read_numbers(before, self._reader)
+            self._base = read_numbers(before, self._reader)
             if numbers is not None:
                 self._base = self._base[numbers]
         self._same = numbers is None
@@ -54,7 +55,7 @@ class Lineage:
             return None
         reader = Reader(read, trust=True)
         try:
-            for guess in (_by_index, _by_key):
+            for guess in (_by_index, _by_key, _by_order):
                 numbers = guess(source, old, reader)
                 if numbers is None or not _agrees(source, old, reader, numbers):
                     continue
@@ -67,18 +68,14 @@ class Lineage:
             pass
         return None
 
-    def store(self, writer: Writer) -> Node:
-        """Store the numbers; return ``{"length": rows of the base, "numbers": a column}``."""
-        import numpy
-
+    def store(self, source: Any, writer: Writer) -> Node:
+        """Store the numbers; return ``length``, the rows of the base, and what says the numbers."""
         before = self._old.get("lineage")
+        by = (before or {}).get("by", {}).get("name")
+        if self._same and before and by in (None, *source.names) and writer.here(chunks_of(before)):
+            return dict(before)
         length = before["length"] if before else self._old["length"]
-        numbers = self._base
-        steps = numpy.diff(numbers, prepend=-1)
-        rising = bool((steps > 0).all())
-        stored = Fixed((steps if rising else numbers).astype("<u4" if length < 2**32 else "<u8"))
-        column = Column({"kind": "numbers", "steps": rising}, len(numbers), {"values": stored})
-        return {"length": length, "numbers": writer.column(column)}
+        return store_numbers(self._base, length, source, self._old, self._reader, writer)
 
     def column(self, column: Column, before: Node | None, writer: Writer) -> Node | None:
         """The node of a column that is the parent's rows; ``None`` if it is not."""
@@ -199,7 +196,7 @@ def logical_column(tree: Node, node: Node, reader: Reader, low: int, high: int) 
     """The rows ``low:high`` of a column of a frame, be they its own or rows of the base's."""
     if not node.get("taken"):
         return reader.column(node, low, high)
-    numbers = _read_numbers(tree["lineage"], reader)[low:high]
+    numbers = read_numbers(tree["lineage"], reader)[low:high]
     if int(node["length"]) != tree["lineage"]["length"]:
         raise CorruptError("a column does not have the rows that its numbers are of")
     if not len(numbers):
@@ -217,27 +214,9 @@ def logical_index(tree: Node, reader: Reader, low: int, high: int) -> Any:
 
     from .pandas_columns import label_of
 
-    numbers = _read_numbers(tree["lineage"], reader)[low:high]
+    numbers = read_numbers(tree["lineage"], reader)[low:high]
     values = node["start"] + node["step"] * numbers
     return pandas.Index(values, dtype="int64", name=label_of(node["names"][0]))
-
-
-def _read_numbers(lineage: Node, reader: Reader) -> Any:
-    import numpy
-
-    if reader.numbers is not None and reader.numbers[0] is lineage:  # For each column the same.
-        return reader.numbers[1]
-    column = reader.column(lineage["numbers"])
-    stream = column.streams["values"]
-    if not isinstance(stream, Fixed):
-        raise CorruptError("row numbers are not numbers")
-    numbers = stream.values.astype("i8")
-    if column.meta["steps"]:
-        numbers = numpy.cumsum(numbers) - 1
-    if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < lineage["length"]:
-        raise CorruptError("row numbers lie outside of the rows that they are of")
-    reader.numbers = (lineage, numbers)
-    return numbers
 
 
 def _by_index(source: Any, old: Node, reader: Reader) -> Any:
@@ -297,6 +276,18 @@ def _by_key(source: Any, old: Node, reader: Reader) -> Any:
     return None
 
 
+def _by_order(source: Any, old: Node, reader: Reader) -> Any:
+    """The rows by a column that is in order now: as a stable sort by it leaves them."""
+    if source.length != old["length"] or "lineage" in old:
+        return None
+    for node, descending in sorted_by(source, old):
+        words = source.words(source.names.index(node["name"]))
+        first = _words_of(old, node, reader, _LEAST_ROWS)
+        if first is None or not (first == words[:_LEAST_ROWS].view("u8")).all():
+            return order_of(node, descending, reader)
+    return None  # What is in order now was so before.
+
+
 def _is_cut(numbers: Any, rows: int) -> bool:
     """Whether all that happened to a long frame is that a few runs of neighbours were removed.
 
@@ -333,8 +324,8 @@ def _agrees(source: Any, old: Node, reader: Reader, numbers: Any) -> bool:
         if names.count(name) != 1 or source.names.count(name) != 1:
             continue
         words = source.words(position)
-        if words is None:
-            continue
+        if words is None or (words[:_LEAST_ROWS].view("u8") == words[:1].view("u8")).all():
+            continue  # What is the same everywhere agrees with everything.
         node = old["columns"][names.index(name)]
         before = _words_of(old, node, reader, old["length"])
         if before is None:

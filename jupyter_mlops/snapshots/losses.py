@@ -12,7 +12,6 @@ from .chunking import Reader, chunks_of
 from .chunks import ChunkId
 from .encoding import decode
 from .exposure import chunks_of_rows
-from .lineage import _read_numbers
 from .losing import (
     column_places,
     lost_words,
@@ -23,6 +22,7 @@ from .losing import (
 )
 from .manifests import Manifest
 from .refs import Version
+from .row_numbers import read_numbers
 
 if TYPE_CHECKING:
     from .store import SnapshotStore
@@ -122,7 +122,7 @@ class Rows:
             count += len(positions)
             numbers = None
             if "lineage" in tree:
-                numbers = _read_numbers(tree["lineage"], Reader(store.read))
+                numbers = read_numbers(tree["lineage"], Reader(store.read))
             for node in [*tree["columns"], *([tree["index"]] if "index" in tree else [])]:
                 chunks.update(chunks_of_rows(node, positions, numbers))
         return Hit(chunks, rows=count) if count else None

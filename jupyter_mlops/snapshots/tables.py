@@ -171,7 +171,7 @@ def encode_columns(
     cuts = None
     key = (old or {}).get("key")
     if lineage is not None:
-        node["lineage"] = lineage.store(writer)
+        node["lineage"] = lineage.store(source, writer)
     elif splice is None and (old is None or old["length"] != source.length):
         key, cuts = _key(source, key)
     elif splice is None and old is not None and key is not None and "lineage" not in old:

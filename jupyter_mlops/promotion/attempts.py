@@ -15,6 +15,7 @@ from .boundaries import cut_at
 from .handoffs import Written
 from .judging import Judgement, judge
 from .models import ModelComparison, compare_models
+from .parting import Parting, find_parting
 from .plan import PlanEdits
 from .planning import Design, design
 from .replay import Difference, Replay, Replayer
@@ -119,6 +120,14 @@ class Bench:
             compare,
         )
         return Attempt(made, work, judgement, compared[0] if compared else None)
+
+    def parting(self, found: Attempt) -> Parting | None:
+        """Where the replay of ``found`` first went another way, if that is to be seen."""
+        cut = found.made.cut
+        whole = self._design(cut, "one")
+        step = self._compose(whole, {}).steps[0]
+        self.write_library(None)
+        return find_parting(self.replayer, self.tracked, cut, whole.material.kept, step)
 
     def write_library(self, text: str | None) -> None:
         """Put ``lib.py`` where the replay finds it, or take it away."""

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import ReplayDiffersError
 from ..project import Project
 from .attempts import Attempt
+from .parting import Parting
 from .tracked import Tracked
 
 __all__ = ["differs"]
@@ -17,8 +18,13 @@ __all__ = ["differs"]
 _NAME_ERROR = re.compile(r"name '(\w+)' is not defined")
 
 
-def differs(project: Project, tracked: Tracked, found: Attempt) -> ReplayDiffersError:
-    """Return the error that says what the replay gave instead; keep the replayed notebook."""
+def differs(
+    project: Project, tracked: Tracked, found: Attempt, parting: Parting | None = None
+) -> ReplayDiffersError:
+    """Return the error that says what the replay gave instead; keep the replayed notebook.
+
+    ``parting`` is the first cell that gave something else, where that was seen.
+    """
     judgement = found.judgement
     replay = judgement.replay
     kept = project.state / "replays" / f"{tracked.run_id or tracked.notebook.stem}.ipynb"
@@ -39,11 +45,15 @@ def differs(project: Project, tracked: Tracked, found: Attempt) -> ReplayDiffers
         what = "the replay gave another result: " + "; ".join(map(str, judgement.differences))
         if judgement.reason:
             what += f" ({judgement.reason})"
+        if parting is not None:
+            what += f"\n  {parting}"
     if why is not None:
         hint = why
     elif found.made.cut.unseeded:
         reasons = ", ".join(dict.fromkeys(text for _, text in found.made.cut.unseeded))
         hint = f"Random numbers are drawn without a seed ({reasons}): give a seed, run it again."
+    elif parting is not None:
+        hint = parting.why
     elif judgement.random:
         hint = "Its replays differ among themselves: give seeds, run it again."
     else:
@@ -58,6 +68,9 @@ def differs(project: Project, tracked: Tracked, found: Attempt) -> ReplayDiffers
         error=_plain(replay.error),
         run_id=tracked.run_id,
         step=replay.step,
+        cell=None
+        if parting is None
+        else {"seq": parting.seq, "cell_id": parting.cell_id, "names": sorted(parting.names)},
     )
 
 

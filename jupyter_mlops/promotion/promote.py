@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Config
-from ..errors import ProjectError, UsageError
+from ..errors import MlopsError, ProjectError, UsageError
 from ..model.pipeline import Parameter, Pipeline, PipelineModel, Step
 from ..model.policy import Gate, Policy
 from ..model.ports import CellProgress
@@ -31,6 +31,7 @@ from .install import install
 from .judging import Judgement
 from .keeping import keep_sources, marks_of
 from .notebooks import notebook_text
+from .parting import Parting
 from .plan import PlanEdits
 from .planning import MODES, design, pipeline_name, slices_of
 from .proof import make_proof, write_proof
@@ -148,7 +149,7 @@ def promote(
             problem = bench.measure(slices[-1])
         chosen, widened = _attempts(bench, slices, steps)
         if not chosen.judgement.holds:
-            raise differs(project, bench.tracked, chosen)
+            raise differs(project, bench.tracked, chosen, _parting(bench, chosen))
         texts = _texts(project, bench.tracked, chosen, name, kernel, new)
         merged, changes, edited = previous.merge(texts)
         verdict, reason = chosen.judgement.verdict, chosen.judgement.reason
@@ -219,6 +220,16 @@ def _attempts(bench: Bench, slices: Sequence[Any], steps: str) -> tuple[Attempt,
             break
     assert failed is not None  # noqa: S101
     return failed, None
+
+
+def _parting(bench: Bench, chosen: Attempt) -> Parting | None:
+    """Where the replay parted; whatever goes wrong with that must not hide that it did."""
+    if chosen.judgement.replay.error is not None:
+        return None
+    try:
+        return bench.parting(chosen)
+    except (MlopsError, OSError, ValueError):
+        return None
 
 
 def _why(found: Attempt) -> str:

@@ -32,6 +32,33 @@ _mlops_check()
 del _mlops_check"""
 
 
+_PRINTS = """\
+def _mlops_prints():
+    import json
+
+    try:
+        from jupyter_mlops.capture.fingerprints import Allowance, Fingerprints, Spent
+    except ImportError:
+        return
+    prints = Fingerprints(globals(), Allowance({seconds}, {seconds}))
+    found = {{}}
+    for name in {names}:
+        if name in globals():
+            value = globals()[name]
+            try:
+                digits = prints.of(value).digits
+            except Spent:
+                digits = None
+            found[name] = {{"digits": digits, "type": type(value).__name__}}
+    with open({report}, "w", encoding="utf-8") as file:
+        json.dump(found, file)
+
+
+_mlops_prints()
+del _mlops_prints"""
+_PRINT_SECONDS = 10.0  # a cell: there is time, and somebody waits for the reason
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Something that is not what it was; ``None`` where a side has none.
@@ -183,6 +210,35 @@ class Replayer:
         model = place / step.outputs[step.model] if step.model else None
         whole = Replay(metrics, {}, (), (), model, None, result.seconds, step.name, executed)
         return whole, found
+
+    def trace(
+        self, step: Composed, after: Mapping[str, Sequence[str]]
+    ) -> dict[str, dict[str, dict[str, Any]]]:
+        """Replay one notebook; say of variables what they are after the cells with these ids.
+
+        Each has ``digits``, the fingerprint that capture takes (``None`` where none can be), and
+        ``type``; cells that were not reached are missing.
+        """
+        from nbformat import v4
+
+        place = self._place()
+        document = self._copy(step.document)
+        reports: dict[str, Path] = {}
+        for number, (cell_id, names) in enumerate(after.items()):
+            reports[cell_id] = place / f"prints{number}.json"
+            source = _PRINTS.format(
+                names=list(names), report=repr(str(reports[cell_id])), seconds=_PRINT_SECONDS
+            )
+            cell = v4.new_code_cell(source)  # type: ignore[no-untyped-call]
+            cell["id"] = f"mlops-prints-{number}"
+            document.cells.insert(_after(document, cell_id), cell)
+        paths = {p: str(place / file) for p, file in step.outputs.items()}
+        self._execute(document, place / "step.ipynb", place / "executed.ipynb", step, paths)
+        return {
+            cell_id: json.loads(report.read_text(encoding="utf-8"))
+            for cell_id, report in reports.items()
+            if report.is_file()
+        }
 
     def _place(self) -> Path:
         self._count += 1

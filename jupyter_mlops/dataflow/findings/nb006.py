@@ -71,8 +71,9 @@ def _how(history: History, run: Execution, change: Change) -> str | None:
         return None
     if change.kind == "seen":
         others = [c for c in run.changes if c.kind not in ("fit", "seen")]
-        hidden = change.name not in run.code.loads and bool(others)
-        return f", through {others[0].name}" if hidden else None
+        if change.name in run.code.loads or not others or _how(history, run, others[0]) is None:
+            return None  # a new column harms what holds the frame as little as the frame
+        return f", through {others[0].name}"
     if change.via is not None:
         return f", through {change.via}"
     if change.kind == "in place":

@@ -1,10 +1,11 @@
-# session: setup read young table bmi merge@1 risk frame split ridge r2 r2b merge keep_best look
+# session: setup read young sexes table bmi merge@1 risk frame split ridge r2 r2b weights merge keep_best look
 # expect: NB003 risk
 # expect: NB003 frame
 # expect: NB003 split
 # expect: NB003 ridge
 # expect: NB003 r2
 # expect: NB003 r2b
+# expect: NB003 weights
 # expect: NB003 look
 # expect: NB003 keep_best
 # expect: NB006 keep_best
@@ -26,6 +27,9 @@ people.head()
 
 # %% young
 people[people["age"] < 30]["target"].describe().round(0)
+
+# %% sexes
+people.groupby("sex")[["bmi", "bp", "target"]].mean().round(1)
 
 # %% table
 people.pivot_table(index=pd.cut(people["age"], 4), columns="sex", values="target", observed=True)
@@ -69,6 +73,9 @@ print(f"r2 {r2:.3f}")
 # %% r2b
 results = {"two limits": r2}
 results
+
+# %% weights
+pd.Series(ridge.coef_, index=X.columns).round(1)
 
 # %% [markdown] best_text
 # Keep what was best so far.

@@ -1,4 +1,4 @@
-# session: setup data plot widths species2 lookup ratio helper add split tree acc rules again
+# session: setup data plot corr widths longest species2 lookup ratio helper add split tree acc rules sure again
 # expect: NB005 lookup
 # expect: NB002 lookup
 # expect: NB006 add
@@ -23,8 +23,14 @@ flowers.head(3)
 # %% plot
 flowers.plot.scatter("petal_length", "petal_width", c="species", colormap="viridis");
 
+# %% corr
+flowers.drop(columns="species").corr().round(2)
+
 # %% widths
 flowers.groupby("species").agg(["min", "max"]).T
+
+# %% longest
+flowers.nlargest(5, "petal_length")[["petal_length", "petal_width", "species"]]
 
 # %% species2 @ deleted
 names = dict(enumerate(iris.target_names))
@@ -75,6 +81,9 @@ print(f"{accuracy:.1%}")
 
 # %% rules
 print(export_text(tree, feature_names=list(X.columns)))
+
+# %% sure
+pd.Series(tree.predict_proba(X_test).max(axis=1)).describe().round(2)
 
 # %% again
 shallow = DecisionTreeClassifier(max_depth=1, random_state=0)

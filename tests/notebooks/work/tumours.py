@@ -1,8 +1,8 @@
-# session: setup data look groups dead scaled split model report curve wrong size
+# session: setup data look missing groups skewed dead both_radii scaled split model report curve weights wrong size
 # expect: NB101 scaled
 # expect: NB007 model
 # expect: NB001 report
-# clean: intro setup data look groups md1 scaled split curve model md2 report md3 size wrong
+# clean: intro setup data look missing groups skewed both_radii md1 scaled split curve weights model md2 report md3 size wrong
 # keep: setup data scaled split model
 
 # %% [markdown] intro
@@ -27,13 +27,22 @@ cells.shape
 # %% look
 cells.describe().T.head(10)
 
+# %% missing
+cells.isna().sum().sum()
+
 # %% groups
 cells.groupby("target")[["mean area", "mean texture"]].mean()
+
+# %% skewed
+cells.drop(columns="target").skew().sort_values(ascending=False).head(8).round(1)
 
 # %% dead @ deleted
 small = cells[cells["mean area"] < 400].copy()
 small["ratio"] = small["mean area"] / small["mean radius"]
 small["ratio"].mean()
+
+# %% both_radii
+pd.crosstab(cells["mean radius"] > 15, cells["target"], normalize="index").round(2)
 
 # %% [markdown] md1
 # ## Scaling and splitting
@@ -77,6 +86,9 @@ sure = float((model.predict_proba(X_test).max(axis=1) > 0.9).mean())
 base = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
 base.fit(X_train, y_train)
 print(f"a plain model: {base.score(X_test, y_test):.1%}")
+
+# %% weights
+pd.Series(base[-1].coef_[0], index=X_train.columns).sort_values().head(5).round(2)
 
 # %% [markdown] md3
 # ## What to do next

@@ -1,4 +1,4 @@
-# session: setup data rare classes drop up split logit recall table imputed chosen cross report
+# session: setup data rare colours classes drop up split logit recall table imputed chosen cross report
 # expect: NB103 up
 # expect: NB101 chosen
 # keep: setup data drop up split logit
@@ -25,6 +25,9 @@ wines["target"].value_counts()
 
 # %% rare
 wines[wines["target"] == 2].describe().round(1).T.head()
+
+# %% colours
+wines.groupby("target")[["hue", "color_intensity"]].agg(["mean", "std"]).round(2)
 
 # %% classes
 names = {0: "first", 1: "second", 2: "third"}

@@ -73,6 +73,7 @@ class Runners:
                 "interpreter": held.interpreter,
                 "state": "ready" if held.ready else "starting",
                 "running": held.running,
+                "runs": held.runs,
             }
             for held in self._held.values()
         ]
@@ -126,7 +127,7 @@ class _Held:
     def __init__(self, interpreter: str, env: Mapping[str, str], heard: Callable[[], None]) -> None:
         self.interpreter = interpreter
         self.ready = False
-        self.running = 0
+        self.running = self.runs = 0
         self.used = time.monotonic()
         name = hashlib.blake2b(f"{os.getpid()} {self.used} {interpreter}".encode(), digest_size=8)
         self.path: Path = runtime_folder() / f"r-{name.hexdigest()}.sock"
@@ -164,7 +165,7 @@ class _Held:
         if "ready" in message:
             self.ready = True
         elif "running" in message:
-            self.running = int(message["running"])
+            self.running, self.runs = int(message["running"]), int(message["runs"])
             self.used = time.monotonic()
         else:
             return str(message.get("failed") or message.get("ended"))

@@ -2,8 +2,8 @@
 
 ``python -P -m jupyter_mlops.cli.runner JSON`` with ``socket`` (a path); standard input is one end
 of a socket pair whose other end is its owner's, the agent's.  It says ``{"ready": pid}``, then
-``{"running": n}`` whenever a run begins or ends, and ``{"failed": why}`` or ``{"ended": why}``.
-When the owner leaves, it takes no more requests and ends with its last run.
+``{"running": n, "runs": total}`` whenever a run begins or ends, and ``{"failed": why}`` or
+``{"ended": why}``.  When the owner leaves, it takes no more requests and ends with its last run.
 """
 
 from __future__ import annotations

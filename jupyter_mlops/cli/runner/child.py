@@ -69,8 +69,8 @@ def _set_signals(ignored: list[int]) -> None:
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in ignored:
-        signal.signal(number, signal.SIG_IGN)
+    for one in ignored:
+        signal.signal(one, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
@@ -83,9 +83,10 @@ def _set_environment(asked: dict[str, str]) -> None:
 
 
 def _freshen() -> None:
-    sys.stdin = sys.__stdin__ = _stream(0, "r", sys.stdin)
-    sys.stdout = sys.__stdout__ = _stream(1, "w", sys.stdout)
-    sys.stderr = sys.__stderr__ = _stream(2, "w", sys.stderr)
+    streams: Any = sys
+    streams.stdin = streams.__stdin__ = _stream(0, "r", sys.stdin)
+    streams.stdout = streams.__stdout__ = _stream(1, "w", sys.stdout)
+    streams.stderr = streams.__stderr__ = _stream(2, "w", sys.stderr)
     for path, finder in list(sys.path_importer_cache.items()):
         if finder is None:  # a folder that was not there may have come
             del sys.path_importer_cache[path]
@@ -98,11 +99,11 @@ def _freshen() -> None:
 
 def _stream(number: int, mode: str, old: Any) -> Any:
     """A standard stream as Python makes it: the runner's were none of a terminal."""
-    raw = io.FileIO(number, mode, closefd=False)
-    raw.name = {0: "<stdin>", 1: "<stdout>", 2: "<stderr>"}[number]  # type: ignore[misc]
-    buffer = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
+    raw: Any = io.FileIO(number, mode, closefd=False)
+    raw.name = ("<stdin>", "<stdout>", "<stderr>")[number]
+    buffer: Any = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
     return io.TextIOWrapper(
-        buffer,  # type: ignore[arg-type,unused-ignore]
+        buffer,
         encoding=old.encoding,
         errors=old.errors,
         newline=None if mode == "r" else "\n",

@@ -17,10 +17,14 @@ _OURS = (
     "jupyter_mlops.pipelines.delivering",
     "jupyter_mlops.warm.keeper",
     "jupyter_mlops.warm.provisioner",
+    "jupyter_mlops.warm.zygote.standing",
 )
 # What jupyter_client, ZeroMQ and IPython import when they are first used.
 _LATE = (
     "IPython.paths",
+    "encodings.ascii",
+    "ipykernel.connect",
+    "ipykernel.kernelspec",
     "jupyter_client.asynchronous",
     "jupyter_client.blocking",
     "jupyter_client.provisioning.factory",

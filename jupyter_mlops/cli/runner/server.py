@@ -53,6 +53,7 @@ class Server:
         self._path = list(sys.path)
         self._standing = standing.here()
         self._runs: dict[int, tuple[int, socket.socket]] = {}  # pidfd: pid, client
+        self._forks = 0
         self._ending: str | None = None
         self._listener = door.socket
         self._selector = selectors.DefaultSelector()
@@ -139,6 +140,7 @@ class Server:
             descriptors.clear()  # they are not closed on the way out
             self._abandon(client)
             raise Forked(request, mine)
+        self._forks += 1
         pidfd = os.pidfd_open(pid)
         self._runs[pidfd] = (pid, client)
         self._selector.register(pidfd, selectors.EVENT_READ, "run")
@@ -168,7 +170,7 @@ class Server:
     def _tell_owner(self) -> None:
         with contextlib.suppress(OSError):
             self._owner.settimeout(1.0)
-            send(self._owner, {"running": len(self._runs)})
+            send(self._owner, {"running": len(self._runs), "runs": self._forks})
 
 
 def _peer(client: socket.socket) -> int:

@@ -68,7 +68,8 @@ class ForkedCells:
             "msg_type": said["type"],
             "header": {"msg_type": said["type"], "date": moment},
             "parent_header": {"msg_id": said["parent"]},
-            "content": json.loads(content),
+            # As jupyter_client reads it: what is no Unicode in it stays no obstacle.
+            "content": json.loads(content.decode("utf-8", "replace")),
             "buffers": buffers,
         }
         return message, len(content)

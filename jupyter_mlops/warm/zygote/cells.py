@@ -44,29 +44,29 @@ class _Line:
 
     @contextmanager
     def uninterrupted(self) -> Iterator[None]:
-        """Nothing in here is interrupted; afterwards, what came meanwhile is raised."""
-        if threading.get_ident() != self._main:
+        """Nothing in here is interrupted; what comes meanwhile takes its way afterwards."""
+        if self._depth or threading.get_ident() != self._main:
+            yield
+            return
+        # The cell's own handler is away only for this moment: a handler of ours that raised would
+        # be seen in tracebacks.
+        before = signal.getsignal(signal.SIGINT)
+        if before is None:  # not set from Python, so that it could not be set again
             yield
             return
         self._depth += 1
+        signal.signal(signal.SIGINT, self._note)
         try:
             yield
         finally:
             self._depth -= 1
-        if self._interrupted and not self._depth:
+            signal.signal(signal.SIGINT, before)
+        if self._interrupted:
             self._interrupted = False
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
-    def interrupt(self, _number: int, _frame: Any) -> None:
-        """Handle SIGINT while a cell runs."""
-        if self._depth:
-            self._interrupted = True
-        else:
-            raise KeyboardInterrupt
-
-    def forget_interrupt(self) -> None:
-        """The cell that it was meant for has ended."""
-        self._interrupted = False
+    def _note(self, _number: int, _frame: Any) -> None:
+        self._interrupted = True
 
     def send(self, kind: str, parent: str, date: str, content: bytes, buffers: Any = ()) -> None:
         """Send a message; nothing happens when nobody listens any more."""
@@ -108,17 +108,10 @@ class _Session(Session):
         return message
 
 
-class _Kernel(ipkernel.IPythonKernel):
+class IPythonKernel(ipkernel.IPythonKernel):
     """ipykernel's, without channels."""
 
     _supports_kernel_subshells = False
-    line: Any = None
-
-    def pre_handler_hook(self) -> None:
-        """A cell begins: SIGINT interrupts it."""
-        self.line.forget_interrupt()
-        self.saved_sigint_handler = signal.signal(signal.SIGINT, self.line.interrupt)
-
     def _input_request(self, prompt: Any, ident: Any, parent: Any, password: bool = False) -> str:
         # Only where the code itself has switched input on; who runs us answers by an interrupt.
         sys.stdout.flush()
@@ -147,7 +140,7 @@ class _Kernel(ipkernel.IPythonKernel):
 class IPKernelApp(kernelapp.IPKernelApp):
     """ipykernel's application: its configuration, profile and start-up files hold here, too."""
 
-    kernel_class: Any = _Kernel
+    kernel_class: Any = IPythonKernel
     line: Any = None
 
     def _session_default(self) -> Any:
@@ -218,7 +211,6 @@ class IPKernelApp(kernelapp.IPKernelApp):
             profile_dir=self.profile_dir,
             user_ns=self.user_ns,
         )
-        kernel.line = self.line
         kernel._execute_sleep = 0.0  # it lets ZeroMQ catch up
         self.displayhook.get_execution_count = lambda: kernel.execution_count
 

@@ -133,13 +133,14 @@ class ForkedKernel:
         for one in tree(pid) if whole else ():
             with contextlib.suppress(psutil.Error):
                 descendants.append(psutil.Process(one))
+        done = False
         try:
             if gently and "death" not in self.wait(0):
-                self._ask_to_end(pid)
+                done = self._ask_to_end(pid)
         finally:
             end_tree(pid, descendants)
-            self._wait_for_death(time.monotonic() + _SHUTDOWN_WAIT)
-            self._process.exit_code()
+            if not done:
+                self._ended(time.monotonic() + _SHUTDOWN_WAIT)
             if self._guard is not None:
                 self._guard.dismiss()
             self._process.close()
@@ -168,19 +169,23 @@ class ForkedKernel:
         self._process.send(kind, message)
         return name
 
-    def _ask_to_end(self, pid: int) -> None:
+    def _ask_to_end(self, pid: int) -> bool:
+        """Have it do its own clean-up; whether it has, in time."""
         self._send("shutdown_request", {"restart": False}, {}, {})
-        if not self._wait_for_death(time.monotonic() + _SHUTDOWN_WAIT / 2):
-            with contextlib.suppress(OSError):
-                os.killpg(pid, signal.SIGTERM)
-            self._wait_for_death(time.monotonic() + _SHUTDOWN_WAIT / 2)
+        if self._ended(time.monotonic() + _SHUTDOWN_WAIT / 2):
+            return True
+        with contextlib.suppress(OSError):
+            os.killpg(pid, signal.SIGTERM)
+        return self._ended(time.monotonic() + _SHUTDOWN_WAIT / 2)
 
-    def _wait_for_death(self, deadline: float) -> bool:
+    def _ended(self, deadline: float) -> bool:
+        """Wait until the process has ended, or says that nothing is left for it to do."""
         while (left := deadline - time.monotonic()) > 0:
             ready = self.wait(left)
+            # Its last output is read, so that it can send it: it would wait for us otherwise.
+            while "message" in ready and (got := self.read()) is not None:
+                if got[0]["msg_type"] == "ended":
+                    return True
             if "death" in ready:
                 return True
-            # Its last output is read, so that it can send it: it would wait for us otherwise.
-            while "message" in ready and self.read() is not None:
-                pass
         return False

@@ -7,6 +7,7 @@ control thread, connection file, signatures.
 
 from __future__ import annotations
 
+import _signal
 import asyncio
 import atexit
 import gc
@@ -32,6 +33,8 @@ from .streams import Publisher, Stream
 
 __all__ = ["run_cells"]
 
+_SIGINT = int(signal.SIGINT)
+
 
 class _Line:
     """The connection; an interrupt waits until what is being sent is sent."""
@@ -41,6 +44,7 @@ class _Line:
         self._main = threading.get_ident()
         self._depth = 0
         self._interrupted = False
+        self._held: list[list[Any]] | None = None
 
     @contextmanager
     def uninterrupted(self) -> Iterator[None]:
@@ -50,17 +54,17 @@ class _Line:
             return
         # The cell's own handler is away only for this moment: a handler of ours that raised would
         # be seen in tracebacks.
-        before = signal.getsignal(signal.SIGINT)
+        before = _signal.getsignal(_SIGINT)  # the bare functions: this is done for each message
         if before is None:  # not set from Python, so that it could not be set again
             yield
             return
         self._depth += 1
-        signal.signal(signal.SIGINT, self._note)
+        _signal.signal(_SIGINT, self._note)
         try:
             yield
         finally:
             self._depth -= 1
-            signal.signal(signal.SIGINT, before)
+            _signal.signal(_SIGINT, before)
         if self._interrupted:
             self._interrupted = False
             signal.raise_signal(signal.SIGINT)
@@ -71,8 +75,22 @@ class _Line:
     def send(self, kind: str, parent: str, date: str, content: bytes, buffers: Any = ()) -> None:
         """Send a message; nothing happens when nobody listens any more."""
         head = json.dumps({"type": kind, "parent": parent, "date": date}).encode()
+        if self._held is not None and threading.get_ident() == self._main:
+            self._held.append([head, content, *buffers])
+            return
         with suppress(OSError), self.uninterrupted():
             packets.send(self.socket, [head, content, *buffers])
+
+    def hold(self) -> None:
+        """Keep what is sent from here on: more follows at once, and each packet wakes the reader."""
+        self._held = self._held or []
+
+    def release(self) -> None:
+        """Send what was kept."""
+        held, self._held = self._held, None
+        if held:
+            with suppress(OSError), self.uninterrupted():
+                packets.send(self.socket, *held)
 
 
 class _Session(Session):
@@ -211,6 +229,7 @@ class IPKernelApp(kernelapp.IPKernelApp):
             profile_dir=self.profile_dir,
             user_ns=self.user_ns,
         )
+        kernel.line = self.line
         kernel._execute_sleep = 0.0  # it lets ZeroMQ catch up
         self.displayhook.get_execution_count = lambda: kernel.execution_count
 
@@ -277,6 +296,7 @@ class _Loop:
         kernel = self._kernel
         kernel.set_parent([], message, channel="shell")
         if not concurrent:
+            self._line.hold()
             kernel._publish_status("busy", "shell")
             kernel.pre_handler_hook()
         try:
@@ -295,6 +315,7 @@ class _Loop:
         sys.stderr.flush()
         if not concurrent:
             kernel._publish_status("idle", "shell")
+            self._line.release()
 
 
 def run_cells(descriptor: int) -> None:
@@ -307,7 +328,10 @@ def run_cells(descriptor: int) -> None:
     app.line = line
     app.initialize([])
     _Loop(app, line).run()
+    line.release()
     _end(app)
+    line.send("ended", "", "", b"{}")
+    os._exit(0)
 
 
 def _leave_out_the_debugger() -> None:
@@ -336,4 +360,3 @@ def _end(app: Any) -> None:
             with suppress(Exception):
                 if not thing.closed:
                     thing.flush()
-    os._exit(0)

@@ -13,7 +13,8 @@ import itertools
 import os
 import socket
 import struct
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 __all__ = ["Reader", "pair", "send"]
@@ -32,11 +33,13 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-def send(sock: socket.socket, parts: Sequence[_Bytes]) -> None:
-    """Send one message; waits until the other side takes it.  ``OSError`` if it is gone."""
-    sizes = [memoryview(part).nbytes for part in parts]
-    frame = [_COUNT.pack(len(parts)), *map(_SIZE.pack, sizes), *parts]
-    data: _Bytes = b"".join(frame)
+def send(sock: socket.socket, *messages: Sequence[_Bytes]) -> None:
+    """Send messages at once; waits until the other side takes them.  ``OSError`` if it is gone."""
+    frames: list[_Bytes] = []
+    for parts in messages:
+        sizes = [memoryview(part).nbytes for part in parts]
+        frames += [_COUNT.pack(len(parts)), *map(_SIZE.pack, sizes), *parts]
+    data: _Bytes = b"".join(frames)
     process, number = os.getpid(), next(_numbers) & 0xFFFFFFFF
     if len(data) <= _ROOM:
         sock.send(_HEAD.pack(process, number, 1) + data)
@@ -53,11 +56,12 @@ class Reader:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._parts: dict[tuple[int, int], list[bytes]] = {}
+        self._whole: deque[list[bytes]] = deque()
         self.ended = False
 
     def read(self) -> list[bytes] | None:
         """The parts of the next whole message; ``None`` if there is none yet, or no more."""
-        while not self.ended:
+        while not self._whole and not self.ended:
             try:
                 packet = self._socket.recv(_ROOM + _HEAD.size, socket.MSG_DONTWAIT)
             except BlockingIOError:
@@ -66,11 +70,11 @@ class Reader:
                 packet = b""
             if not packet:
                 self.ended = True
-                return None
-            message = self._take(packet)
-            if message is not None:
-                return _split(message)
-        return None
+                break
+            data = self._take(packet)
+            if data is not None:
+                self._whole.extend(_split(data))
+        return self._whole.popleft() if self._whole else None
 
     def _take(self, packet: bytes) -> bytes | None:
         process, number, last = _HEAD.unpack_from(packet)
@@ -84,12 +88,15 @@ class Reader:
         return None
 
 
-def _split(data: bytes) -> list[bytes]:
-    (count,) = _COUNT.unpack_from(data)
-    at = _COUNT.size + count * _SIZE.size
-    parts = []
-    for index in range(count):
-        (size,) = _SIZE.unpack_from(data, _COUNT.size + index * _SIZE.size)
-        parts.append(data[at : at + size])
-        at += size
-    return parts
+def _split(data: bytes) -> Iterator[list[bytes]]:
+    at = 0
+    while at < len(data):
+        (count,) = _COUNT.unpack_from(data, at)
+        sizes = at + _COUNT.size
+        at = sizes + count * _SIZE.size
+        parts = []
+        for index in range(count):
+            (size,) = _SIZE.unpack_from(data, sizes + index * _SIZE.size)
+            parts.append(data[at : at + size])
+            at += size
+        yield parts

@@ -8,8 +8,11 @@ Only the way out is another: whoever flushes sends it, and nobody waits for anot
 from __future__ import annotations
 
 import codecs
+import fcntl
 import os
 import select
+import struct
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +23,8 @@ from ipykernel.iostream import BackgroundSocket, IOPubThread, OutStream
 
 __all__ = ["Publisher", "Stream"]
 
+_INT = struct.Struct("i")
+_NONE = _INT.pack(0)
 _PIECE = 65536  # bytes read at once of what is written to a descriptor
 _DRAIN = 64  # such pieces at most before what waits for them goes on
 _AT_ONCE = 1_000_000  # characters; more are sent by who prints them, so that they cannot pile up
@@ -143,13 +148,15 @@ class Stream(OutStream):
 
     def flush(self) -> None:
         """Send what there is."""
-        if self._is_master_process():
-            with self._in_order():
-                self._waiting = 0
-                self.drain()
-                self._flush()
-        else:
+        if not self._is_master_process():
             self._flush()
+            return
+        with self._publisher.order:
+            if self._waiting or self._written():
+                with self._publisher.uninterrupted():
+                    self._waiting = 0
+                    self.drain()
+                    self._flush()
 
     def write(self, string: str) -> int | None:
         """Keep text for the next flush."""
@@ -158,6 +165,13 @@ class Stream(OutStream):
         if self._waiting > _AT_ONCE:
             self.flush()
         return count
+
+    def _written(self) -> bool:
+        """Whether something was written to the descriptor."""
+        if self.source is None:
+            return False
+        (count,) = _INT.unpack(fcntl.ioctl(self.source, termios.FIONREAD, _NONE))
+        return bool(count)
 
     def renew(self) -> None:
         """In a forked child: its locks are its own."""

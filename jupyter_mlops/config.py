@@ -53,7 +53,9 @@ class Config:
         snapshot_input_limit: bytes; a larger input is recorded by its digest only.
         snapshot_project_limit: bytes of the project's snapshots on disk; from there on inputs are
             recorded by their digests only.
+        runner: whether `jupyter mlops run` is handed to a process that the agent has ready for it.
         warm: whether kernels may be forked from a process that has imported their modules.
+        fork: whether headless runs may execute cells in such a fork without Jupyter's sockets.
         warm_modules: modules to import ahead in every such process, separated by commas.
         warm_idle: seconds without a kernel after which such a process ends itself.
         warm_memory: bytes; such a process that takes more ends itself.
@@ -80,7 +82,9 @@ class Config:
     snapshot_inputs: str = "auto"
     snapshot_input_limit: int = 256 * 1000 * 1000
     snapshot_project_limit: int = 5 * 1000 * 1000 * 1000
+    runner: bool = True
     warm: bool = True
+    fork: bool = True
     warm_modules: str = ""
     warm_idle: float = 600.0
     warm_memory: int = 1024 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""``python -P -m jupyter_mlops.agent ROOT [--detach | --foreground]``.
+"""``python -P -m jupyter_mlops.agent ROOT [--detach | --foreground] [--runner]``.
 
 With ``--detach`` the process forks.  The second half is the agent and belongs to nobody, so it
 never becomes a zombie.  The first waits until that listens, and prints ``ready``, or the error (as
@@ -28,7 +28,9 @@ def main(arguments: list[str]) -> int:
         os.close(nowhere)
     from .supervisor import run_agent
 
-    return run_agent(root, foreground="--foreground" in options, tell=tell)
+    return run_agent(
+        root, foreground="--foreground" in options, tell=tell, runner="--runner" in options
+    )
 
 
 def _wait(listen: int) -> int:

@@ -93,7 +93,8 @@ class Delivery:
         self.waiting = report["waiting"]
         if report["delivered"]:
             self._logger.info("runs delivered: %d", report["delivered"])
-        if self.waiting and not report["busy"]:
+        moving = report["delivered"] and not report["errors"]  # others have ended meanwhile
+        if self.waiting and not report["busy"] and not moving:
             self._failed("; ".join(report["errors"]) or f"runs that still wait: {self.waiting}")
             return
         for text in report["errors"]:

@@ -8,6 +8,7 @@
     POST /v1/wake     {}                               202: look at schedules and deployments
     POST /v1/call     {"op", "args", "interpreter"?, "timeout"?}   {"result": ...}
     POST /v1/warm     {"interpreter", "modules", "env", "afresh"?}   202: import ahead for kernels
+    POST /v1/runner   {"interpreter", "env", "afresh"?}   202: import ahead for runs
     POST /v1/shutdown {"drain": true}                  202: end, finishing what is in hand
 
 Every route checks who asks: over a Unix socket the peer must be this user, over TCP the request
@@ -68,6 +69,7 @@ def application(agent: Agent, door: Door) -> web.Application:
             ("/v1/wake", _Wake, shared),
             ("/v1/call", _Call, shared),
             ("/v1/warm", _Warm, shared),
+            ("/v1/runner", _Runner, shared),
             ("/v1/shutdown", _Shutdown, shared),
         ],
         default_handler_class=_Unknown,
@@ -202,6 +204,18 @@ class _Warm(_Handler):
         if not isinstance(env, dict) or not _are_words(list(env.values())):
             raise UsageError("env must be an object of words")
         await self.agent.warm(interpreter, modules, env, afresh=body.get("afresh") is True)
+        self.answer({}, 202)
+
+
+class _Runner(_Handler):
+    async def post(self) -> None:
+        body = self.body()
+        interpreter, env = body.get("interpreter"), body.get("env")
+        if not isinstance(interpreter, str) or not os.path.isabs(interpreter):
+            raise UsageError("interpreter must be an absolute path")
+        if not isinstance(env, dict) or not _are_words(list(env.values())):
+            raise UsageError("env must be an object of words")
+        self.agent.run_ahead(interpreter, env, afresh=body.get("afresh") is True)
         self.answer({}, 202)
 
 

@@ -24,15 +24,18 @@ from typing import Any
 from .._version import version
 from ..capture import agent_client
 from ..capture.agent_client import PROTOCOL, is_outdated
+from ..capture.delivery_key import delivery_key
 from ..config import Config, load_config
 from ..errors import AgentUnavailable, ConflictError, MlopsError, ProjectError
 from ..project import Project, file_lock, open_project
 from ..serving import supervise, wanted_deployments
 from ..warm import end_zygotes, ensure_zygote, held_zygotes
+from ..warm.address import unsupported
 from .delivery import Delivery
 from .door import open_door, remove_pointer, write_pointer
 from .firings import Firings
 from .log import start_logging
+from .runners import Runners
 from .workers import Workers
 
 __all__ = ["Agent", "run_agent"]
@@ -43,7 +46,7 @@ _LOOK_AGAIN_SECONDS = 10.0
 _BODY_LIMIT = 1024 * 1024
 
 
-def run_agent(root: str, *, foreground: bool, tell: int = -1) -> int:
+def run_agent(root: str, *, foreground: bool, tell: int = -1, runner: bool = False) -> int:
     """Be the project's agent until there is nothing more to do; return the exit code.
 
     0 also when another agent runs already; 2 when one runs in somebody's foreground and this one
@@ -63,6 +66,7 @@ def run_agent(root: str, *, foreground: bool, tell: int = -1) -> int:
         with _only_agent(project, foreground=foreground) as mine:
             if mine:
                 agent = Agent(project, config, logger, foreground=foreground, umask=umask)
+                agent.wants_runner = runner
                 asyncio.run(agent.run(starter.ready))
             starter.ready()
         return 0
@@ -116,6 +120,8 @@ class Agent:
         self._workers = Workers(project, logger)
         self._delivery = Delivery(project, self._workers, logger)
         self._firings = Firings(project, logger, umask=umask)
+        self._runners = Runners(project, logger, self.wake)
+        self.wants_runner = False
         self._deployments = 0
         self._began = self._last_work = time.monotonic()
         self._looked = asyncio.Event()
@@ -149,16 +155,20 @@ class Agent:
                 "agent %s of %s: process %d", version(), self._project.root, os.getpid()
             )
             ready()
+            if self.wants_runner:
+                self.run_ahead(sys.executable, dict(os.environ), afresh=False)
             while self._ending is None:
                 await self._step()
                 self._looked.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._looked.wait(), _STEP_SECONDS)
             self._logger.info("agent ends: %s", self._ending)
+            self._runners.end()
             await asyncio.to_thread(end_zygotes)
             await self._workers.end(drain=_DRAIN_SECONDS if self._drain else 0.0)
             await asyncio.sleep(0.1)  # What was answered last is still on its way.
         finally:
+            self._runners.end()
             remove_pointer(self._project)
             server.stop()
             await server.close_all_connections()
@@ -173,6 +183,7 @@ class Agent:
             "pid": os.getpid(),
             "project": str(self._project.root),
             "draining": self._ending is not None,
+            "delivers": delivery_key(os.environ),
         }
 
     def status(self) -> dict[str, Any]:
@@ -189,6 +200,7 @@ class Agent:
             "deployments": self._deployments,
             "workers": self._workers.status(),
             "warm": held_zygotes(),
+            "runners": self._runners.status(),
             "problems": list(self._problems.values()),
         }
 
@@ -229,6 +241,12 @@ class Agent:
                 config=self._config,
                 afresh=afresh,
             )
+            self._last_work = time.monotonic()
+
+    def run_ahead(self, interpreter: str, env: dict[str, str], *, afresh: bool) -> None:
+        """Hold a process that forks into the next ``jupyter mlops run``."""
+        if self._ending is None and self._config.runner and unsupported() is None:
+            self._runners.ensure(interpreter, env, afresh=afresh)
             self._last_work = time.monotonic()
 
     def stop(self, *, drain: bool = True) -> None:
@@ -280,6 +298,7 @@ class Agent:
     def _busy(self) -> bool:
         return bool(
             self._workers.busy
+            or self._runners.busy
             or self._delivery.running
             or self._delivery.waiting
             or self._firings.running

@@ -98,11 +98,15 @@ def _hello(project: Project) -> dict[str, Any]:
     return {"pid": os.getpid(), "python": sys.version.split()[0]}
 
 
-def _deliver(project: Project) -> dict[str, Any]:
-    from ..tracking import deliver
+def _deliver(
+    project: Project, wait_lease: float = 0.0, run: str | None = None
+) -> dict[str, Any]:  # fmt: skip
+    from ..tracking import deliver, find_run
 
-    report = deliver(project, load_config(project.root))
+    report = deliver(project, load_config(project.root), wait_lease=wait_lease)
+    found = run is not None and find_run(project, run).mlflow_run_id is not None
     return {
+        "found": found,
         "delivered": report.delivered,
         "waiting": report.waiting,
         "busy": report.busy,

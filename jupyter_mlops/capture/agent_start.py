@@ -6,16 +6,20 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from pathlib import Path
 from typing import Any
 
 from ..errors import AgentUnavailable
 from ..project import Project
 
-__all__ = ["start_agent", "unavailable"]
+__all__ = ["begin_agent", "begun", "start_agent", "unavailable"]
 
 # What a kernel's environment says about the kernel itself, or about one cell of it.
 _KERNEL_ONLY = ("JPY_", "IPY", "PYDEVD_", "DEBUGPY_", "VSCODE_")
 _KERNEL_ONLY_NAMES = {"MPLBACKEND", "MLFLOW_RUN_ID", "PYTHONSTARTUP", "PYTHONINSPECT"}
+
+begun: set[Path] = set()  # the states of the projects whose agent ``begin_agent`` has started
 
 
 def start_agent(project: Project, wait: float = 30.0) -> None:
@@ -24,25 +28,7 @@ def start_agent(project: Project, wait: float = 30.0) -> None:
     It belongs to a session of its own and to no parent.  Two that are started at once end up as
     one.  Raises ``AgentUnavailable`` with the reason that a failed start gives.
     """
-    if not sys.executable:
-        raise unavailable(project, "this Python does not know its own executable")
-    project.create()
-    log = os.open(project.agent / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        starter = subprocess.Popen(
-            [sys.executable, "-P", "-m", "jupyter_mlops.agent", str(project.root), "--detach"],
-            cwd=os.path.abspath(os.sep),
-            env=_clean_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if os.name == "nt" else subprocess.PIPE,
-            stderr=log,
-            close_fds=True,
-            **_detached(),
-        )
-    except OSError as error:
-        raise unavailable(project, f"the agent cannot be started: {error}") from error
-    finally:
-        os.close(log)
+    starter = _spawn(project, [], subprocess.DEVNULL if os.name == "nt" else subprocess.PIPE)
     if os.name == "nt":  # pragma: no cover
         return
     # The starter forks and ends when the agent listens, so that the agent is nobody's child.
@@ -54,6 +40,41 @@ def start_agent(project: Project, wait: float = 30.0) -> None:
         return
     if starter.returncode != 0:
         raise unavailable(project, f"the agent did not start: {_reason(said)}")
+
+
+def begin_agent(project: Project, *, runner: bool = False) -> None:
+    """Start the project's agent, and do not wait until it listens.
+
+    With ``runner`` it is told to hold a process for the next ``jupyter mlops run``.  Raises
+    ``AgentUnavailable`` when no process can be started.
+    """
+    starter = _spawn(project, ["--runner"] if runner else [], subprocess.DEVNULL)
+    begun.add(project.state)
+    # Who lives longer than that takes must not keep a zombie.
+    threading.Thread(target=starter.wait, name="mlops-agent-start", daemon=True).start()
+
+
+def _spawn(project: Project, options: list[str], output: int) -> subprocess.Popen[bytes]:
+    if not sys.executable:
+        raise unavailable(project, "this Python does not know its own executable")
+    project.create()
+    log = os.open(project.agent / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    command = [sys.executable, "-P", "-m", "jupyter_mlops.agent", str(project.root), "--detach"]
+    try:
+        return subprocess.Popen(
+            [*command, *options],
+            cwd=os.path.abspath(os.sep),
+            env=_clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=log,
+            close_fds=True,
+            **_detached(),
+        )
+    except OSError as error:
+        raise unavailable(project, f"the agent cannot be started: {error}") from error
+    finally:
+        os.close(log)
 
 
 def unavailable(project: Project, what: str) -> AgentUnavailable:

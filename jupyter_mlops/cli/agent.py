@@ -137,6 +137,9 @@ def status(as_json: bool) -> None:
     click.echo(f"  up for {duration(found['uptime'])}{_until(found)}")
     click.echo(f"  {_delivery(found['delivery'])}")
     click.echo(f"  firings: {found['firings']}, deployments: {found['deployments']}")
+    for runner in found.get("runners", ()):
+        taken = f"{runner['state']}, has taken {runner['runs']} runs, {runner['running']} now"
+        click.echo(f"  runner of {runner['interpreter']}: {taken}")
     for problem in found["problems"]:
         click.secho(f"  problem: {problem}", fg="yellow")
 

@@ -35,6 +35,13 @@ __all__ = ["run"]
     is_flag=True,
     help="Exit with 5 when the tracking server does not get the run.",
 )
+@click.option(
+    "--deliver",
+    type=click.Choice(["auto", "now", "later"]),
+    default="auto",
+    show_default=True,
+    help="Hand the run to the tracking server before the command ends, or leave that to the agent.",
+)
 @click.option("--no-register", is_flag=True, help="Make no model version of the result.")
 @click.option(
     "--timeout",
@@ -54,6 +61,7 @@ def run(
     target: str,
     parameters: tuple[tuple[str, str], ...],
     require_delivery: bool,
+    deliver: str,
     no_register: bool,
     timeout: float | None,
     data: str,
@@ -90,6 +98,7 @@ def run(
                 require_delivery=require_delivery,
                 timeout=timeout,
                 data=data,
+                deliver=deliver,
             )
     finally:
         log.end()
@@ -176,7 +185,15 @@ def _show_success(log: RunLog, project: Project, config: Config, outcome: RunOut
     _pair(log, "executed", project.relative(outcome.output))
     if outcome.delivered:
         _pair(log, "recorded", _place(project, config))
+    _show_kept(log, outcome)
     _pair(log, "see", f"jupyter mlops runs show {outcome.run_id}")
+
+
+def _show_kept(log: RunLog, outcome: RunOutcome) -> None:
+    if outcome.handed == "agent":
+        _pair(log, "recorded", "in the journal; the agent delivers it to MLflow")
+    elif outcome.handed:
+        _pair(log, "recorded", "in the journal; `jupyter mlops sync` delivers it to MLflow")
 
 
 def _show_failure(log: RunLog, project: Project, outcome: RunOutcome, again: str) -> None:
@@ -198,6 +215,7 @@ def _show_failure(log: RunLog, project: Project, outcome: RunOutcome, again: str
         for text in output:
             # The bar keeps a printed line from being taken for a command of the CI system.
             log.line(f"    | {text}")
+    _show_kept(log, outcome)
     executed = step.output if step is not None and step.output else outcome.output
     _pair(log, "executed", project.relative(executed))
     _pair(log, "again", again)
@@ -218,7 +236,7 @@ def _place(project: Project, config: Config) -> str:
     """Where the run was delivered to; without the password that an address may hold."""
     from urllib.parse import urlsplit
 
-    from ..tracking import tracking_uri
+    from ..model.address import tracking_uri
 
     uri = tracking_uri(project, config)
     if uri == project.default_tracking_uri:

@@ -14,12 +14,13 @@ from typing import Any
 
 from ..model.ports import CellProgress
 from .engine_execution import Execution
-from .engine_kernel import Kernel, KernelStartError
+from .engine_kernels import CellKernel, KernelStartError
 from .engine_messages import add_error, output_of, timestamp, traceback_of
 from .engine_output import Outputs
 from .engine_processes import Meter
 from .engine_record import Record, runs
 from .engine_saves import Saver
+from .engine_starting import open_kernel
 from .engine_widgets import Widgets
 from .papermill_report import failure, output_tail, title_of
 
@@ -76,10 +77,9 @@ class NotebookRun:
         self._saver = saver
         self._record = Record(notebook, saver)
         self._outputs = Outputs(execution.cell_limit, execution.notebook_limit)
-        self._widgets = Widgets(self._send_comm)
-        self._kernel = Kernel(
-            kernel_name, env=execution.env, cwd=execution.cwd, waking=execution.waking
-        )
+        self._widgets = Widgets(lambda content, parent: self._kernel.send_comm(content, parent))
+        self._kernel_name = kernel_name
+        self._kernel: CellKernel
         self._meter: Meter | None = None
         self._sampled = 0.0
         self._exit_asked = False
@@ -89,10 +89,13 @@ class NotebookRun:
 
     def run(self) -> None:
         """Execute the notebook."""
-        execution, kernel = self._execution, self._kernel
+        execution = self._execution
         self._record.begin()
+        self._kernel = open_kernel(self._notebook, execution, self._kernel_name)
         try:
             if not execution.stopping and self._start():
+                kernel = self._kernel
+                self._record.kernel = kernel.report
                 execution.begin()
                 self._run_cells()
                 self._notebook["metadata"]["language_info"] = kernel.info["language_info"]
@@ -102,25 +105,38 @@ class NotebookRun:
         finally:
             broken = execution.error is not None or execution.stopping
             try:
-                kernel.end(gently=self._responsive, whole=broken)
+                self._kernel.end(gently=self._responsive, whole=broken)
             finally:
                 execution.kernel_pid = None
                 self._record.finish(execution.status, execution.error, stopped=execution.stopping)
                 self._saver.close()
 
     def _start(self) -> bool:
-        execution, kernel = self._execution, self._kernel
+        execution = self._execution
         try:
-            kernel.start(execution.start_timeout, lambda: execution.stopping)
+            self._start_kernel()
         except (KernelStartError, RuntimeError, OSError) as error:
             self._responsive = False
             if not execution.stopping:
                 execution.fail("died", self._death(None, error), None)
             return False
-        execution.kernel_pid = kernel.pid
-        if kernel.pid is not None:
-            self._meter = Meter(kernel.pid)
+        execution.kernel_pid = self._kernel.pid
+        if self._kernel.pid is not None:
+            self._meter = Meter(self._kernel.pid)
         return True
+
+    def _start_kernel(self) -> None:
+        execution, kernel = self._execution, self._kernel
+        try:
+            kernel.start(execution.start_timeout, lambda: execution.stopping)
+        except KernelStartError as error:
+            if kernel.report.get("start") != "fork" or execution.stopping:
+                raise
+            # Nothing was executed yet: the other kind may start.
+            kernel.end(gently=False, whole=True)
+            why = f"the forked process did not start: {error}"
+            self._kernel = open_kernel(self._notebook, execution, self._kernel_name, why)
+            self._kernel.start(execution.start_timeout, lambda: execution.stopping)
 
     def _run_cells(self) -> None:
         for index, cell in enumerate(self._notebook["cells"]):
@@ -144,9 +160,6 @@ class NotebookRun:
     def _run_cell(self, cell: dict[str, Any], index: int) -> tuple[str, dict[str, Any]]:
         """Run one cell: its state, and what else is to be noted."""
         tags = cell["metadata"].get("tags", [])
-        client = self._kernel.client
-        # As JupyterLab does: who listens in the kernel knows which cell runs.
-        client.session.metadata["cellId"] = cell["id"]
         self._outputs.begin(cell["outputs"])
         cell["metadata"]["execution"] = {}
         if self._meter is not None:
@@ -154,7 +167,7 @@ class NotebookRun:
         now = self._sampled = time.monotonic()
         allowed = "raises-exception" in tags
         lives = "death" not in self._kernel.wait(0)
-        request = client.execute(cell["source"], stop_on_error=not allowed)
+        request = self._kernel.execute(cell["source"], cell["id"], stop_on_error=not allowed)
         running = _Running(cell, index, request, now, self._cell_deadline(now), lives)
         self._follow(running)
         cut = self._outputs.finish()
@@ -180,12 +193,8 @@ class NotebookRun:
             if self._give_up(running, now):
                 return
             ready = self._kernel.wait(self._patience(running, now))
-            if "iopub" in ready:
-                self._read_output(running)
-            if "shell" in ready:
-                self._read_replies(running)
-            if "stdin" in ready:
-                self._refuse_input(running)
+            if "message" in ready:
+                self._read(running)
             if "death" in ready:
                 self._drain(running)
                 return
@@ -237,26 +246,32 @@ class NotebookRun:
         begun = max(interrupt.asked, running.begun_at + _BEGIN)
         return begun if running.begun else interrupt.asked + _GRACE
 
-    def _read_replies(self, running: _Running) -> None:
-        while (got := self._kernel.read("shell")) is not None:
-            message = got[0]
-            ours = message["parent_header"].get("msg_id") == running.request
-            if ours and message["msg_type"] == "execute_reply":
-                running.reply, running.replied = message, time.monotonic()
-                times = running.cell["metadata"]["execution"]
-                times["shell.execute_reply"] = timestamp(message)
-                count = message["content"].get("execution_count")
-                if count is not None:
-                    running.cell["execution_count"] = count
-
-    def _read_output(self, running: _Running) -> None:
+    def _read(self, running: _Running) -> None:
         for _ in range(_BATCH):
-            got = self._kernel.read("iopub")
+            got = self._kernel.read()
             if got is None:
                 return
             message, size = got
-            if message["parent_header"].get("msg_id") == running.request:
+            kind = message["msg_type"]
+            if kind == "input_request":
+                # Kernels that honour ``allow_stdin`` raise by themselves; the others would wait.
+                if running.interrupt is None:
+                    running.asked = True
+                    running.interrupt = _Interrupt("failed", time.monotonic(), [])
+            elif message["parent_header"].get("msg_id") != running.request:
+                continue
+            elif kind == "execute_reply":
+                self._reply(running, message)
+            else:
                 self._output(running, message, size)
+
+    def _reply(self, running: _Running, message: dict[str, Any]) -> None:
+        running.reply, running.replied = message, time.monotonic()
+        times = running.cell["metadata"]["execution"]
+        times["shell.execute_reply"] = timestamp(message)
+        count = message["content"].get("execution_count")
+        if count is not None:
+            running.cell["execution_count"] = count
 
     def _output(self, running: _Running, message: dict[str, Any], size: int) -> None:
         kind, content = message["msg_type"], message["content"]
@@ -317,13 +332,6 @@ class NotebookRun:
         if self._execution.show is not None:
             self._execution.show(output)
 
-    def _refuse_input(self, running: _Running) -> None:
-        # Kernels that honour ``allow_stdin`` raise by themselves; the others would wait for ever.
-        while (got := self._kernel.read("stdin")) is not None:
-            if got[0]["msg_type"] == "input_request" and running.interrupt is None:
-                running.asked = True
-                running.interrupt = _Interrupt("failed", time.monotonic(), [])
-
     def _drain(self, running: _Running) -> None:
         """The kernel has ended: read what it has still sent."""
         running.dead = True
@@ -331,14 +339,12 @@ class NotebookRun:
         deadline = time.monotonic() + _DEATH_WAIT
         while (left := deadline - time.monotonic()) > 0:
             ready = self._kernel.wait(min(left, 0.05))
-            if not ready & {"iopub", "shell"}:
+            if "message" not in ready:
                 # Its end is always there; a moment for what the system is still handing over.
                 time.sleep(0.02)
-                ready = self._kernel.wait(0)
-                if not ready & {"iopub", "shell"}:
+                if "message" not in self._kernel.wait(0):
                     return
-            self._read_output(running)
-            self._read_replies(running)
+            self._read(running)
 
     def _judge(
         self, running: _Running, content: dict[str, Any], allowed: bool
@@ -436,7 +442,3 @@ class NotebookRun:
             result = self._failure(index, "DeadKernelError", evalue, [])
             result["output"] = "\n".join(text for text in (result["output"], noise) if text)
         return result
-
-    def _send_comm(self, content: dict[str, Any], parent: dict[str, Any]) -> None:
-        client = self._kernel.client
-        client.shell_channel.send(client.session.msg("comm_msg", content, parent=parent))

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Coroutine, Mapping
 from itertools import pairwise
@@ -21,22 +20,20 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import DottedObjectName, Instance, Type, default
 
+from .engine_kernels import KernelStartError, Report
+from .engine_noise import Noise
 from .engine_processes import Guard, death_descriptor, end_tree, kill_group, tree
-from .papermill_report import without_colour
 
-__all__ = ["Kernel", "KernelStartError"]
+__all__ = ["Kernel"]
 
 _LAUNCHER = Path(__file__).with_name("engine_kernel_main.py")
 _ATTEMPTS = 3  # a port may be taken between its choice and its use
 _ASK_AGAIN = 0.2  # seconds; until output arrives from a kernel that sends no welcome
 _QUEUE = 20_000  # messages that wait here; the kernel keeps the others
 _SHUTDOWN_WAIT = 5.0  # seconds, as in jupyter_client: half until SIGTERM, half until SIGKILL
-_NOISE_TAIL = 4000  # bytes of the kernel's own stderr that explain a death
+_ORDINARY = "started in the ordinary way"
+_CHANNELS = ("iopub", "shell", "stdin")
 _LOOK = 0.2  # seconds between looks at a kernel whose end is no event
-
-
-class KernelStartError(Exception):
-    """The kernel does not start, or does not answer."""
 
 
 class _Manager(AsyncKernelManager):
@@ -78,12 +75,20 @@ class Kernel:
     """A kernel and the connection to it.  Used by one thread."""
 
     def __init__(
-        self, name: str, *, env: Mapping[str, str], cwd: Path, waking: socket.socket
+        self,
+        name: str,
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        waking: socket.socket,
+        unforked: str | None = None,
     ) -> None:
+        """``env`` is the whole environment; ``unforked`` says why it is not the fork engine."""
         self._name = name
         self._env = env
         self._cwd = cwd
         self._waking = waking
+        self._unforked = unforked
         self._manager: Any = None
         # Only for jupyter_client's coroutines; ZeroMQ's descriptors want this kind on every system.
         self._loop = asyncio.SelectorEventLoop()
@@ -91,10 +96,11 @@ class Kernel:
         self._death: int | None = None
         self._poller = zmq.Poller()
         self._sockets: dict[Any, str] = {}
-        self._noise = tempfile.TemporaryFile()  # noqa: SIM115  (closed in end)
+        self._noise = Noise()
         self.client: Any = None
         self.info: dict[str, Any] = {}
         self.pid: int | None = None
+        self.report: Report = {}
 
     def start(self, timeout: float, stopped: Any) -> None:
         """Start it and wait until it answers; ``KernelStartError`` when it does not.
@@ -102,11 +108,8 @@ class Kernel:
         ``timeout`` in seconds for each of three attempts: another process may have taken one of
         the ports.  ``stopped()`` says whether to give up.
         """
-        env = {**os.environ, **self._env}
-        # The session that we may have been started from is not the new kernel's.
-        env.pop("JPY_SESSION_NAME", None)
         for attempt in range(1, _ATTEMPTS + 1):
-            self._launch(env)
+            self._launch(dict(self._env))
             try:
                 self._handshake(time.monotonic() + timeout, stopped)
                 return
@@ -117,8 +120,31 @@ class Kernel:
                     raise
                 self._release()
 
+    def execute(self, source: str, cell_id: str, *, stop_on_error: bool) -> str:
+        """See ``CellKernel``."""
+        # As JupyterLab does: who listens in the kernel knows which cell runs.
+        self.client.session.metadata["cellId"] = cell_id
+        return str(self.client.execute(source, stop_on_error=stop_on_error))
+
+    def send_comm(self, content: dict[str, Any], parent: dict[str, Any]) -> None:
+        """See ``CellKernel``."""
+        self.client.shell_channel.send(self.client.session.msg("comm_msg", content, parent=parent))
+
     def wait(self, seconds: float | None) -> set[str]:
-        """What has come within ``seconds``: of ``iopub shell stdin death wake``; may be empty."""
+        """See ``CellKernel``."""
+        ready = self._wait(seconds)
+        found = ready & {"death", "wake"}
+        return found | {"message"} if ready - found else found
+
+    def read(self) -> tuple[dict[str, Any], int] | None:
+        """See ``CellKernel``."""
+        for channel in _CHANNELS:
+            if (got := self._read(channel)) is not None:
+                return got
+        return None
+
+    def _wait(self, seconds: float | None) -> set[str]:
+        """What has come within ``seconds``: of the channels, ``death`` and ``wake``."""
         if self._death is None:  # no event tells of its end: look now and then
             seconds = _LOOK if seconds is None else min(seconds, _LOOK)
         try:
@@ -133,8 +159,7 @@ class Kernel:
             found.add("death")
         return found
 
-    def read(self, channel: str) -> tuple[dict[str, Any], int] | None:
-        """The next message of a channel and the bytes of its content; ``None`` if there is none."""
+    def _read(self, channel: str) -> tuple[dict[str, Any], int] | None:
         source = getattr(self.client, f"{channel}_channel").socket
         while True:
             try:
@@ -167,10 +192,7 @@ class Kernel:
 
     def noise(self) -> str:
         """The last of what the kernel's process itself has written."""
-        self._noise.seek(0, os.SEEK_END)
-        self._noise.seek(max(0, self._noise.tell() - _NOISE_TAIL))
-        lines = without_colour(self._noise.read().decode("utf-8", "replace")).splitlines()
-        return "\n".join(line for line in lines if "[IPKernelApp] WARNING" not in line).strip()
+        return self._noise.tail()
 
     def end(self, *, gently: bool, whole: bool) -> None:
         """End the kernel, then whatever it has started.
@@ -213,6 +235,10 @@ class Kernel:
             )
         )
         self.pid = getattr(self._manager.provisioner, "pid", None)
+        said = getattr(self._manager.provisioner, "report", None) or {}
+        self.report = {"start": said.get("start", "cold"), "why": said.get("why", _ORDINARY)}
+        if self._unforked is not None:
+            self.report["fork"] = self._unforked
         if self.pid is not None:
             self._guard = Guard(self.pid)
             self._death = death_descriptor(self.pid)
@@ -221,7 +247,7 @@ class Kernel:
         self.client.allow_stdin = False
         self._poller = zmq.Poller()
         self._sockets = {self._waking.fileno(): "wake"}
-        for channel in ("iopub", "shell", "stdin"):
+        for channel in _CHANNELS:
             self._sockets[getattr(self.client, f"{channel}_channel").socket] = channel
         if self._death is not None:
             self._sockets[self._death] = "death"
@@ -245,12 +271,12 @@ class Kernel:
             if answered and now >= again:
                 self.client.kernel_info()
                 again = now + _ASK_AGAIN
-            ready = self.wait(min(deadline, again if answered else deadline) - now)
+            ready = self._wait(min(deadline, again if answered else deadline) - now)
             if "iopub" in ready:
-                while self.read("iopub") is not None:
+                while self._read("iopub") is not None:
                     heard = True
             if "shell" in ready:
-                while (got := self.read("shell")) is not None:
+                while (got := self._read("shell")) is not None:
                     if got[0]["msg_type"] == "kernel_info_reply":
                         self.info = got[0]["content"]
                         answered, again = True, again or time.monotonic() + _ASK_AGAIN / 4
@@ -274,9 +300,9 @@ class Kernel:
             time.sleep(min(seconds, 0.02))
             return set() if self.alive() else {"death"}
         # Its last output is read, so that it can send it: it would wait for us otherwise.
-        ready = self.wait(seconds)
-        for channel in ready & {"iopub", "shell", "stdin"}:
-            while self.read(channel) is not None:
+        ready = self._wait(seconds)
+        for channel in ready & {*_CHANNELS}:
+            while self._read(channel) is not None:
                 pass
         return ready
 

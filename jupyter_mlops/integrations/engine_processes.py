@@ -85,14 +85,18 @@ class Meter:
         self._peak = 0
         self._cpu = 0.0
         self._highest = 0.0
+        self._known: list[int] | None = None  # the processes at the end of the last stretch
 
     def begin(self) -> None:
-        """Start a stretch: peaks count from here."""
-        pids = [self._pid, *tree(self._pid)]
+        """Start a stretch: peaks count from here, CPU from the end of the last stretch."""
+        pids = self._known
+        if pids is None:
+            pids = [self._pid, *tree(self._pid)]
+            self._seconds(pids)
         for pid in pids if _PROC else ():
             with contextlib.suppress(OSError):
-                Path(f"/proc/{pid}/clear_refs").write_text("5")  # resets VmHWM, nothing else
-        self._cpu = self._seconds(pids)
+                _write(f"/proc/{pid}/clear_refs", b"5")  # resets VmHWM, nothing else
+        self._cpu = self._highest
         self._peak = 0
 
     def sample(self) -> None:
@@ -102,7 +106,7 @@ class Meter:
 
     def end(self) -> Usage:
         """What was used since ``begin``; also when the processes have ended meanwhile."""
-        pids = [self._pid, *tree(self._pid)]
+        pids = self._known = [self._pid, *tree(self._pid)]
         self._peak = max(self._peak, sum(map(_peak_memory, pids)))
         return Usage(max(0.0, self._seconds(pids) - self._cpu), self._peak)
 
@@ -161,9 +165,26 @@ def _children(pid: int) -> list[int]:
     found: list[int] = []
     with contextlib.suppress(OSError, ValueError):
         for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
-                found += map(int, file.read().split())
+            found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
     return found
+
+
+def _read(path: str) -> bytes:
+    """A small file of /proc, without what a file object costs."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = os.read(descriptor, 65536)
+    finally:
+        os.close(descriptor)
+    return data
+
+
+def _write(path: str, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
 
 
 def _cpu_seconds(pid: int, *, root: bool) -> float:
@@ -176,8 +197,7 @@ def _cpu_seconds(pid: int, *, root: bool) -> float:
         waited = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
         return float(times.user + times.system + waited)
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+        fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     except OSError:
         return 0.0
     own, waited = int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
@@ -195,10 +215,7 @@ def _peak_memory(pid: int) -> int:
             return int(psutil.Process(pid).memory_info().rss)
         return 0
     try:
-        with open(f"/proc/{pid}/status", "rb") as file:
-            for line in file:
-                if line.startswith(b"VmHWM:"):
-                    return int(line.split()[1]) * 1024
+        _before, _key, after = _read(f"/proc/{pid}/status").partition(b"VmHWM:")
+        return int(after.split(None, 1)[0]) * 1024
     except (OSError, IndexError, ValueError):
-        pass
-    return 0
+        return 0

@@ -8,7 +8,8 @@ and nothing is completed that was not.  The key ``mlops`` of a code cell's metad
 - ``wall`` and ``cpu`` in seconds, ``peak_memory`` in bytes (all processes of the kernel);
 - ``signal`` that killed the kernel, ``allowed_error`` that a tag allows, ``output_cut``.
 
-``mlops`` of the notebook's metadata has the same for all cells together, and ``error``.
+``mlops`` of the notebook's metadata has the same for all cells together, ``error``, and how the
+``kernel`` was started.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Record:
         self._started = datetime.now(UTC)
         self._cpu = 0.0
         self._peak = 0
+        self.kernel: dict[str, Any] | None = None  # how it was started, and why
 
     def begin(self) -> None:
         """The run starts: forget what an earlier one has left."""
@@ -125,4 +127,6 @@ class Record:
             metadata["papermill"]["exception"] = True
         if error is not None:
             entry["error"] = {key: error[key] for key in ("ename", "evalue", "cell_id", "lineno")}
+        if self.kernel is not None:
+            entry["kernel"] = self.kernel
         metadata["mlops"] = entry

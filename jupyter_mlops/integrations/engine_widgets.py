@@ -29,6 +29,7 @@ class Widgets:
         """A message of a comm has come: ``kind`` is ``comm_open``, ``comm_msg``, ``comm_close``."""
         content = message["content"]
         name, data = str(content["comm_id"]), content.get("data", {})
+        data = data if isinstance(data, dict) else {}  # others than widgets send what they like
         state = data.get("state")
         if isinstance(state, dict):
             self._states.setdefault(name, {}).update(state)

@@ -21,6 +21,7 @@ _PORTS = {
     "fluent": "jupyter_mlops.integrations.mlflow_fluent:open_run",
     "model_builder": "jupyter_mlops.integrations.mlflow_models:build_model",
     "model_loader": "jupyter_mlops.integrations.model_loading:load_stored",
+    "cell_forker": "jupyter_mlops.warm.forking:fork_cells",
     "codec": "jupyter_mlops.integrations.skops_codec:codec",
     "executor": "jupyter_mlops.integrations.papermill_executor:executor",
     "mlmodel": "jupyter_mlops.integrations.mlflow_signature:read_mlmodel",

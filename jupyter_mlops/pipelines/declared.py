@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import NotebookError, ParameterError
 from ..model.pipeline import Parameter
+from .light_notebook import light_notebook
 from .names import is_parameter_name
 from .parameters import check_parameters
 
@@ -68,13 +69,11 @@ class DeclaredParameters:
         return frozenset(parameter.name for parameter in self.parameters)
 
 
-def read_notebook(path: Path) -> Any:
-    """Return the notebook at ``path`` as nbformat 4.  Raises ``NotebookError`` if it is none."""
-    import warnings
+def read_notebook(path: Path, *, whole: bool = False) -> Any:
+    """Return the notebook at ``path`` as nbformat 4.  Raises ``NotebookError`` if it is none.
 
-    import nbformat as formats
-
-    nbformat: Any = formats  # its functions are not typed
+    Unless it is wanted ``whole``, it may be a ``light_notebook``: for who reads cells only.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -85,6 +84,16 @@ def read_notebook(path: Path) -> Any:
         raise NotebookError(
             f"{path} cannot be read: {error.strerror or error}", path=str(path)
         ) from error
+    light = None if whole else light_notebook(text)
+    return _by_nbformat(path, text) if light is None else light
+
+
+def _by_nbformat(path: Path, text: str) -> Any:
+    import warnings
+
+    import nbformat as formats
+
+    nbformat: Any = formats  # its functions are not typed
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of cells without an id, which older formats lack

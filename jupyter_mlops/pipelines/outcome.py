@@ -57,6 +57,8 @@ class RunOutcome:
         exit_code: 0, 1, 5 (not delivered, where that was required), 130 or 143.
         output: the executed notebook; of a pipeline with several steps, the folder with them.
         delivered: whether the tracking store has the run.
+        handed: where it has not: ``agent`` (which delivers it), ``kept`` (the next command does),
+            or empty where a delivery was tried and ``warnings`` say what came of it.
         versions: the model versions that this run and the cells in it made.
         error: the first failure, as in ``model.ports.ExecutionResult``, with ``step``.
         children: runs that tracked cells recorded inside.
@@ -79,6 +81,7 @@ class RunOutcome:
     steps: tuple[StepOutcome, ...] = ()
     children: tuple[RunRecord, ...] = ()
     register: str | None = None
+    handed: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The outcome as JSON, for ``--json`` and the REST API."""
@@ -96,6 +99,7 @@ class RunOutcome:
                 {"name": v.name, "version": v.version, "run_id": v.run_id} for v in self.versions
             ],
             "delivered": self.delivered,
+            "handed": self.handed,
             "error": self.error,
             "warnings": list(self.warnings),
             "steps": [

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Config
-from ..errors import MlopsError, RunError
+from ..errors import RunError
 from ..journal import default_redactor
 from ..model.events import FileRecord, ModelRecord, RunRecord, RunStarted
 from ..model.ids import new_id
 from ..model.pipeline import Pipeline
 from ..model.ports import CellProgress
-from ..model.registry import ModelVersion
 from ..model.wiring import load_port
 from ..project import Project
+from .delivering import check_deliver, deliver_outcome
 from .interrupts import exit_code_of, sigterm_raises
 from .lookup import find_target
 from .outcome import RunOutcome, StepProgress
@@ -35,7 +35,6 @@ from .steps import StepRunner
 
 __all__ = ["run_pipeline"]
 
-_LEASE_WAIT = 30.0  # seconds to wait for another process that is delivering
 _INTERRUPTED = {"ename": "KeyboardInterrupt", "evalue": "the run was interrupted"}
 
 
@@ -52,6 +51,7 @@ def run_pipeline(
     timeout: float | None = None,
     trigger: Mapping[str, str] | None = None,
     data: str = "auto",
+    deliver: str = "now",
 ) -> RunOutcome:
     """Execute a pipeline or a notebook, record the run in the journal and deliver it.
 
@@ -59,13 +59,14 @@ def run_pipeline(
     in seconds for the whole run; ``trigger`` says what fired it (``{"schedule": id}``) and becomes
     tags.  ``data`` is what a promoted pipeline reads: ``source``, ``pinned`` (the snapshots of its
     proof) or ``auto``, the sources that are here.  ``progress`` gets each cell and ``on_step`` each
-    step, in this thread.  The notebooks are not changed; their executed copies are in
-    ``.mlops/runs/<run id>/``.
+    step, in this thread.  ``deliver`` is ``now``, ``later`` or ``auto``, see ``delivering``.  The
+    notebooks are not changed; their executed copies are in ``.mlops/runs/<run id>/``.
 
     A failing notebook and an interrupt are outcomes, not exceptions, and so is a tracking server
     that does not answer: the run is kept and a warning says so.  Raises ``UsageError`` and its kind
     before anything is started or written, and ``ProjectError`` when the project cannot be written.
     """
+    check_deliver(deliver)
     run_id = new_id()
     found = find_target(project, target)
     executor = load_port("executor")()
@@ -88,7 +89,7 @@ def run_pipeline(
         if outcome.status == "KILLED":
             return outcome  # who ends a run wants it to end now: the next command delivers
         try:
-            outcome = _deliver(project, config, outcome)
+            outcome = deliver_outcome(project, config, outcome, deliver, required=require_delivery)
         except KeyboardInterrupt as interrupt:
             return replace(outcome, exit_code=exit_code_of(interrupt))
     if require_delivery and not outcome.delivered and outcome.exit_code == 0:
@@ -236,27 +237,3 @@ def _record(plan: Plan, started: RunStarted, ended: _Ended) -> RunRecord:
 def _plain_error(error: Mapping[str, Any]) -> dict[str, str]:
     keys = ("ename", "evalue", "traceback", "step", "cell", "line")
     return {key: str(error[key]) for key in keys if error.get(key) not in (None, "")}
-
-
-def _deliver(project: Project, config: Config, outcome: RunOutcome) -> RunOutcome:
-    """Hand over what the journal holds; whatever goes wrong with that is a warning."""
-    from ..tracking import deliver, find_run
-
-    warnings = list(outcome.warnings)
-    versions: tuple[ModelVersion, ...] = ()
-    own = {outcome.run_id, *(run.run_id for run in outcome.children)}
-    delivered = False
-    kept = "The run is kept: `jupyter mlops sync` delivers it."
-    try:
-        report = deliver(project, config, wait_lease=_LEASE_WAIT)
-        versions = tuple(version for version in report.versions if version.run_id in own)
-        warnings += report.warnings
-        delivered = find_run(project, outcome.run_id).mlflow_run_id is not None
-        if not delivered:
-            reasons = report.errors or ("another process is delivering",)
-            warnings += [f"not delivered: {reason.rstrip('.')}. {kept}" for reason in reasons]
-        else:
-            warnings += report.errors
-    except MlopsError as error:
-        warnings.append(f"not delivered: {error.message.rstrip('.')}. {kept}")
-    return replace(outcome, delivered=delivered, versions=versions, warnings=tuple(warnings))

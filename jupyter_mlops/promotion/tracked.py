@@ -85,7 +85,7 @@ def find_tracked(
     ``NotFoundError`` for an unknown run, and ``UsageError`` for one of another notebook and for a
     target that no cell binds.
     """
-    document = read_notebook(notebook)
+    document = read_notebook(notebook, whole=True)
     if targets:
         return _of_targets(project, notebook, document, run, tuple(targets))
     if not _has_tracked_cell(document):

@@ -14,7 +14,7 @@ from ..errors import ServiceError, UsageError
 from .zygote.environment import is_native
 from .zygote.wire import PROTOCOL
 
-__all__ = ["Address", "address_of", "normal_modules", "unsupported"]
+__all__ = ["Address", "address_of", "normal_modules", "runtime_folder", "unsupported"]
 
 _LONGEST_PATH = 100  # of a Unix socket: 107 bytes
 
@@ -58,13 +58,14 @@ def address_of(
     what = [PROTOCOL, *one, normal_modules(modules), sorted(native.items())]
     text = json.dumps(what).encode("utf-8", "surrogatepass")
     key = hashlib.blake2b(text, digest_size=10).hexdigest()
-    place = _folder() / f"z-{key}.sock"
+    place = runtime_folder() / f"z-{key}.sock"
     if len(os.fsencode(place)) > _LONGEST_PATH:
         raise ServiceError(f"the path of the socket is too long: {place}")
     return Address(key, place)
 
 
-def _folder() -> Path:
+def runtime_folder() -> Path:
+    """The folder for sockets that run code, which only this user may enter; ``ServiceError``."""
     from jupyter_core.paths import jupyter_runtime_dir
 
     folder = Path(jupyter_runtime_dir()) / "mlops"

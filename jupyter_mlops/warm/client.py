@@ -26,7 +26,7 @@ class Refused(Exception):
     """There is no zygote, or it does not fork for this request; ``kind`` says of which sort.
 
     ``absent``, ``broken`` (it went away or answered nonsense), or the zygote's own: ``protocol``,
-    ``key``, ``stale``, ``environment``, ``standing``, ``shadow``, ``request``.
+    ``key``, ``stale``, ``environment``, ``standing``, ``shadow``, ``cells``, ``request``.
     """
 
     def __init__(self, kind: str, why: str) -> None:
@@ -114,6 +114,7 @@ def fork_kernel(
     script: str | None = None,
     independent: bool = False,
     pdeathsig: int = 0,
+    cells: socket.socket | None = None,
 ) -> WarmKernel:
     """Have the zygote at ``address`` fork the kernel that ``command`` would start.
 
@@ -121,7 +122,9 @@ def fork_kernel(
     place and calls ``ipykernel.kernelapp.launch_new_instance``.  ``streams`` become the standard
     ones.
     Unless ``independent``, the kernel dies with this process.  ``pdeathsig``: the signal that it
-    gets when the zygote dies (0: none, it lives on).  Raises ``Refused``.
+    gets when the zygote dies (0: none, it lives on).  With ``cells`` it has no sockets of
+    Jupyter's: it executes cells for whoever holds the other end of that connection.  Raises
+    ``Refused``.
     """
     from .zygote import standing  # Unix only
 
@@ -132,6 +135,8 @@ def fork_kernel(
         if not independent:
             mine, theirs = socket.socketpair()
             descriptors.append(theirs.fileno())
+        if cells is not None:
+            descriptors.append(cells.fileno())
         request = {
             "protocol": PROTOCOL,
             "op": "fork",
@@ -139,6 +144,7 @@ def fork_kernel(
             "command": list(command),
             "args": list(arguments),
             "script": script,
+            "cells": cells is not None,
             "env": dict(env),
             "cwd": cwd,
             "pdeathsig": pdeathsig,

@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
@@ -24,13 +23,13 @@ from ..project import open_project
 from .address import address_of, unsupported
 from .choosing import current_choice
 from .client import Refused, WarmKernel, fork_kernel
+from .commands import Cold as _Cold
+from .commands import kernel_parts as _parts
 from .keeper import ensure_zygote
 
 __all__ = ["NAME", "ZygoteProvisioner", "register"]
 
 NAME = "mlops-zygote"
-# What headless runs start in place of ipykernel_launcher; a path only, nothing is imported of it.
-_LAUNCHER = str(Path(__file__).parents[1] / "integrations" / "engine_kernel_main.py")
 # Arguments of Popen that a fork can honour.
 _UNDERSTOOD = {"env", "cwd", "stdin", "stdout", "stderr", "independent", "kernel_id",
                "extra_arguments", "start_new_session"}  # fmt: skip
@@ -173,10 +172,6 @@ class ZygoteProvisioner(LocalProvisioner):
                 ensure_zygote(interpreter, modules, NAME, env=env, config=config, afresh=afresh)
 
 
-class _Cold(Exception):
-    """Why the kernel is to be started in the ordinary way."""
-
-
 def register() -> None:
     """Make the provisioner known in this process, also where the package is not installed."""
     from importlib.metadata import EntryPoint
@@ -184,23 +179,6 @@ def register() -> None:
     factory = KernelProvisionerFactory.instance()
     value = f"{__name__}:{ZygoteProvisioner.__name__}"
     factory.provisioners[NAME] = EntryPoint(NAME, value, factory.GROUP_NAME)
-
-
-def _parts(command: list[str]) -> tuple[list[str], str | None, list[str]]:
-    """The interpreter with its flags, our launcher if it is that, and the kernel's arguments.
-
-    ``_Cold`` if it is no IPython kernel that a fork can stand for.
-    """
-    for index, word in enumerate(command[1:], start=1):
-        if not os.path.isabs(command[0]):
-            break
-        if word == _LAUNCHER:
-            return command[:index], word, command[index + 1 :]
-        if command[index : index + 2] == ["-m", "ipykernel_launcher"]:
-            return command[:index], None, command[index + 2 :]
-        if not word.startswith("-") or word in ("-m", "-c"):
-            break
-    raise _Cold("its command is not 'python -m ipykernel_launcher' with the path of the Python")
 
 
 def _streams(kwargs: Mapping[str, Any], stack: contextlib.ExitStack) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import leash, standing
 
-__all__ = ["become_kernel", "run_kernel"]
+__all__ = ["become_kernel", "run_cells", "run_kernel"]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -20,8 +20,11 @@ _PR_SET_PDEATHSIG = 1
 def become_kernel(request: dict[str, Any], descriptors: list[int]) -> None:
     """Leave the zygote behind: session, standard streams, signals, environment, working folder.
 
-    ``descriptors``: standard input, output and error, and perhaps the leash.
+    ``descriptors``: standard input, output and error, perhaps the leash, and for cells the
+    connection to whoever runs them, which is left alone.
     """
+    if request.get("cells"):
+        descriptors = descriptors[:-1]
     os.setsid()
     if request["pdeathsig"]:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, request["pdeathsig"], 0, 0, 0)
@@ -45,8 +48,7 @@ def become_kernel(request: dict[str, Any], descriptors: list[int]) -> None:
 def run_kernel(request: dict[str, Any], blas: Any) -> None:
     """Be the kernel until it ends; returns or raises as ``python -m ipykernel_launcher`` does."""
     _freshen_libraries(request["env"], blas)
-    for name in [n for n in sys.modules if n.partition(".")[0] == "_mlops_zygote"]:
-        del sys.modules[name]
+    _forget_the_zygote()
     from ipykernel import kernelapp
 
     # 1 (and not 0): nobody's thread polls for a parent, and no banner is printed for a terminal.
@@ -56,6 +58,21 @@ def run_kernel(request: dict[str, Any], blas: Any) -> None:
     else:
         kernelapp.launch_new_instance = launch
         runpy.run_path(request["script"], run_name="__main__")
+
+
+def run_cells(request: dict[str, Any], blas: Any, descriptor: int) -> None:
+    """Be a kernel without sockets until it ends (``cells.run_cells``)."""
+    from . import cells
+
+    _freshen_libraries(request["env"], blas)
+    _forget_the_zygote()
+    os.set_inheritable(descriptor, False)
+    cells.run_cells(descriptor)
+
+
+def _forget_the_zygote() -> None:
+    for name in [n for n in sys.modules if n.partition(".")[0] == "_mlops_zygote"]:
+        del sys.modules[name]
 
 
 def _set_environment(asked: dict[str, str]) -> None:

@@ -59,6 +59,8 @@ def main(arguments: list[str]) -> None:
         _tell(owner, {"ended": reason})
         os._exit(0)
     child.become_kernel(kernel, descriptors)
+    if kernel.get("cells"):
+        child.run_cells(kernel, blas, descriptors[-1])
     child.run_kernel(kernel, blas)
 
 
@@ -72,6 +74,7 @@ def _prepare(request: dict[str, Any], owner: socket.socket) -> tuple[Server, Any
     _load(preload.KERNEL, request, environment, required=True)
     own = set(sys.modules)
     _load(preload.late_modules(), request, environment)
+    no_cells = _load_cells()
     # What the kernel's own imports set (debugpy does), a fresh kernel's environment has, too.
     reads.remove()  # this look at all of it is our own
     effects = {
@@ -109,6 +112,7 @@ def _prepare(request: dict[str, Any], owner: socket.socket) -> tuple[Server, Any
         "launcher": launcher.origin,
         "modules": [name for name in modules if name in sys.modules],
         "excluded": {**failed, **excluded},
+        "no_cells": no_cells,
     }
     server = Server(
         door,
@@ -125,6 +129,15 @@ def _prepare(request: dict[str, Any], owner: socket.socket) -> tuple[Server, Any
     gc.collect()
     gc.freeze()
     return server, blas
+
+
+def _load_cells() -> str | None:
+    """Import what executes cells; why there is none with this ipykernel."""
+    try:
+        from . import cells  # noqa: F401
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def _load(

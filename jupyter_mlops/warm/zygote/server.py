@@ -149,8 +149,14 @@ class Server:
                 self._fork(client, request, descriptors)
 
     def _refusal(self, request: dict[str, Any], descriptors: list[int]) -> tuple[str, str] | None:
-        if len(descriptors) not in (3, 4):
+        cells = bool(request.get("cells"))
+        if len(descriptors) - cells not in (3, 4):
             return "request", "no standard streams came with the request"
+        if cells and self._identity["no_cells"] is not None:
+            return (
+                "cells",
+                f"its ipykernel cannot be run without ZeroMQ: {self._identity['no_cells']}",
+            )
         if request["key"] != self._identity["key"]:
             return "key", "it was started for another interpreter or other modules"
         reason = preload.spoiled()

@@ -17,7 +17,7 @@ from typing import Any
 
 __all__ = ["PROTOCOL", "WireError", "receive", "send"]
 
-PROTOCOL = 1
+PROTOCOL = 2
 _HEAD = struct.Struct(">I")
 _LONGEST = 16 * 1024 * 1024
 _MOST_DESCRIPTORS = 8

@@ -32,6 +32,7 @@ from .recording import (
 )
 from .secrets import hide_secrets
 from .steps import StepRunner
+from .warm import kernel_starts, warm_run
 
 __all__ = ["run_pipeline"]
 
@@ -84,7 +85,10 @@ def run_pipeline(
             on_step=on_step,
             redactor=default_redactor() if config.redact else None,
         )
-        outcome = _execute(project, config, plan, steps, trigger or {})
+        with warm_run(project, config, found) as choice:
+            outcome = _execute(project, config, plan, steps, trigger or {})
+        starts = () if choice is None else kernel_starts(choice, plan.run_id)
+        outcome = replace(outcome, kernels=starts)
         if outcome.status == "KILLED":
             return outcome  # who ends a run wants it to end now: the next command delivers
         try:
@@ -190,7 +194,7 @@ def _collect(
     if plan.definition is not None:
         files.append(journal.file(plan.definition.name, plan.definition))
     ended.files = tuple(files)
-    finished = {outcome.name for outcome in steps.outcomes if outcome.status == "finished"}
+    finished = {outcome.name for outcome in steps.outcomes if outcome.done}
     try:
         if plan.metrics is not None and plan.metrics[0] in finished:
             ended.metrics = read_metrics(plan.metrics[1])

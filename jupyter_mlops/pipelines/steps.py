@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from ..journal import Redactor
 from ..model.ports import CellProgress, ExecutionResult, NotebookExecutor
 from .outcome import StepOutcome, StepProgress
+from .planned import PlannedStep
 from .secrets import cleaner
+from .step_cache import CacheVerdict, StepCache
 
 __all__ = ["PlannedStep", "StepRunner"]
 
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds before the next attempts
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """One notebook to execute, with every path already decided.
-
-    ``outputs`` are the files that it must have written, by parameter name.
-    """
-
-    name: str
-    notebook: Path
-    output: Path
-    cwd: Path
-    kernel: str | None
-    parameters: Mapping[str, Any]
-    env: Mapping[str, str]
-    needs: tuple[str, ...] = ()
-    outputs: Mapping[str, Path] = field(default_factory=dict)
-    retries: int = 0
-    timeout: float | None = None
 
 
 class StepRunner:
@@ -54,6 +34,7 @@ class StepRunner:
         on_cell: Callable[[CellProgress], None] | None,
         on_step: Callable[[StepProgress], None] | None,
         redactor: Redactor | None = None,
+        cache: StepCache | None = None,
     ) -> None:
         self.redactor = redactor
         self.outcomes: list[StepOutcome] = []
@@ -62,6 +43,7 @@ class StepRunner:
         self._deadline = deadline
         self._on_cell = on_cell
         self._on_step = on_step
+        self._cache = cache
 
     def run(self, plan: list[PlannedStep]) -> None:
         """Execute the steps; one whose needs have not finished is skipped."""
@@ -75,11 +57,18 @@ class StepRunner:
                 continue
             outcome = self._run_step(step, number, len(plan))
             self.outcomes.append(outcome)
-            if outcome.status == "finished":
+            if outcome.done:
                 finished.add(step.name)
 
     def _run_step(self, step: PlannedStep, number: int, total: int) -> StepOutcome:
         began = time.monotonic()
+        verdict = None if self._cache is None else self._cache.lookup(step)
+        if self._cache is not None and verdict is not None and verdict.hit:
+            self._make_room(step)
+            if self._cache.restore(step, verdict):
+                seconds = time.monotonic() - began
+                self._tell(step, "cached", number, total, seconds=seconds)
+                return self._ended(step, "cached", began, 0, None, verdict)
         for attempt in range(1, step.retries + 2):
             self._tell(step, "started", number, total, attempt=attempt)
             started = time.monotonic()
@@ -101,22 +90,41 @@ class StepRunner:
                 detail=f"{error['ename']}: {error['evalue']}; again in {pause:g} s",
             )
             time.sleep(pause)
+        if self._cache is not None and verdict is not None and error is None:
+            self._cache.keep(step, verdict)
+        status = "finished" if error is None else "failed"
+        return self._ended(step, status, began, attempt, error, verdict)
+
+    @staticmethod
+    def _ended(
+        step: PlannedStep,
+        status: str,
+        began: float,
+        attempts: int,
+        error: dict[str, Any] | None,
+        verdict: CacheVerdict | None,
+    ) -> StepOutcome:
         return StepOutcome(
             step.name,
             step.notebook,
-            "finished" if error is None else "failed",
+            status,
             time.monotonic() - began,
-            attempt,
+            attempts,
             step.output if step.output.exists() else None,
             error,
+            cache=None if verdict is None else verdict.to_dict(),
         )
 
-    def _attempt(self, step: PlannedStep) -> dict[str, Any] | None:
+    @staticmethod
+    def _make_room(step: PlannedStep) -> None:
         for path in step.outputs.values():
             # What an earlier attempt left half-written must not pass for a result.
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
+
+    def _attempt(self, step: PlannedStep) -> dict[str, Any] | None:
+        self._make_room(step)
         left = self._time_left()
         limits = [limit for limit in (step.timeout, left) if limit is not None]
         if left == 0.0:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Absent", "Choice", "current_choice", "warm_kernels"]
+__all__ = ["Absent", "Choice", "current_choice", "note_start", "warm_kernels"]
 
 # Called with the interpreter (path and flags), modules, environment, and the refusal's kind when
 # there was no zygote that could fork: for whoever is to start one.  It must not take long.
@@ -35,6 +35,13 @@ _lock = threading.Lock()
 def current_choice() -> Choice | None:
     """The innermost choice of this process, if any."""
     return _choices[-1] if _choices else None
+
+
+def note_start(report: dict[str, Any]) -> None:
+    """Add a kernel's report to every choice that holds: each run finds its own in it."""
+    with _lock:
+        for choice in _choices:
+            choice.starts.append(report)
 
 
 @contextlib.contextmanager

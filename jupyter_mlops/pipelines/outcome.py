@@ -18,8 +18,9 @@ class StepProgress:
 
     ``state`` is ``started``, ``retrying``, ``completed``, ``failed``, ``skipped``, ``cached``,
     ``resumed`` or ``cancelled``; ``number`` counts from 1 to ``total``, ``attempt`` from 1;
-    ``seconds`` is how long the attempt took; ``detail`` says why it is retried or skipped.  A
-    notebook is a run of one step.
+    ``seconds`` is how long the attempt took; ``detail`` says why it is retried, skipped,
+    cancelled, or runs though it was to be resumed.  ``parallel`` is whether steps of this run may
+    run at once.  A notebook is a run of one step.
     """
 
     step: str
@@ -30,6 +31,7 @@ class StepProgress:
     attempt: int = 1
     seconds: float = 0.0
     detail: str = ""
+    parallel: bool = False
 
 
 @dataclass(frozen=True, slots=True)

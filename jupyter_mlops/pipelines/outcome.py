@@ -83,6 +83,7 @@ class RunOutcome:
         register: the model that a version was asked for, made or not yet.
         kernels: how each kernel was started, in order: ``step``, ``start`` (``warm``, ``cold`` or
             ``fork``), ``why``.
+        resumes: the run whose finished steps were taken over.
     """
 
     run_id: str
@@ -102,6 +103,7 @@ class RunOutcome:
     children: tuple[RunRecord, ...] = ()
     register: str | None = None
     kernels: tuple[dict[str, Any], ...] = ()
+    resumes: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The outcome as JSON, for ``--json`` and the REST API."""
@@ -138,6 +140,7 @@ class RunOutcome:
                 for step in self.steps
             ],
             "kernels": list(self.kernels),
+            "resumes": self.resumes,
             "children": [
                 {
                     "run_id": run.run_id,

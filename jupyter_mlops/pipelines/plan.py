@@ -17,6 +17,7 @@ from .files import PIPELINE_FILE
 from .graph import execution_order
 from .parameters import effective_parameters
 from .planned import PlannedStep
+from .resources import demand_of
 
 __all__ = ["Plan", "plan_notebook", "plan_pipeline"]
 
@@ -103,7 +104,11 @@ def plan_pipeline(
             outputs=outputs,
             inputs={name: files[reference] for name, reference in step.inputs.items()},
             retries=step.retries,
+            backoff=step.backoff,
+            longest_pause=step.longest_pause,
             timeout=step.timeout,
+            cell_timeout=step.cell_timeout,
+            demand=demand_of(step.resources),
         )
     if unused:
         raise PipelineError(

@@ -12,7 +12,7 @@ from functools import partial
 
 from ..journal import Redactor
 from ..model.ports import CellProgress, NotebookExecutor
-from .attempts import Attempts, Control, StepLedger
+from .attempts import Attempts, Control
 from .graph import is_chain
 from .interrupts import Terminated
 from .outcome import StepOutcome, StepProgress
@@ -45,14 +45,13 @@ class StepRunner:
         on_step: Callable[[StepProgress], None] | None,
         redactor: Redactor | None = None,
         cache: StepCache | None = None,
-        ledger: StepLedger | None = None,
         jobs: int = 1,
         capacity: Capacity | None = None,
         fail_fast: bool = False,
-        cancelled: Callable[[], bool] | None = None,
     ) -> None:
         self.redactor = redactor
-        self.control = Control(executor, deadline, redactor, cache, ledger)
+        self.cancelled: Callable[[], bool] | None = None
+        self.control = Control(executor, deadline, redactor, cache)
         self.executing: PlannedStep | None = None  # the first that ran when it was interrupted
         self._found: dict[str, StepOutcome] = {}
         self._plan: list[PlannedStep] = []
@@ -61,7 +60,6 @@ class StepRunner:
         self._jobs = jobs
         self._capacity = capacity or Capacity(cpus=float(jobs))
         self._fail_fast = fail_fast
-        self._cancelled = cancelled
         self._threads: dict[str, threading.Thread] = {}
         self._free_gpus = list(self._capacity.gpu_ids)
         self._events: queue.SimpleQueue[
@@ -107,9 +105,9 @@ class StepRunner:
                 self._start(step, numbers[name], parallel)
             if not steps.running:
                 return
-            if self._cancelled is not None and time.monotonic() >= looked + _LOOK:
+            if self.cancelled is not None and time.monotonic() >= looked + _LOOK:
                 looked = time.monotonic()
-                if self._cancelled():
+                if self.cancelled():
                     raise Terminated
             try:
                 event = self._events.get(timeout=_LOOK)

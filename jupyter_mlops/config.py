@@ -59,6 +59,8 @@ class Config:
         warm_modules: modules to import ahead in every such process, separated by commas.
         warm_idle: seconds without a kernel after which such a process ends itself.
         warm_memory: bytes; such a process that takes more ends itself.
+        cache: whether steps of pipelines are taken from the step cache, and kept in it.
+        cache_size: bytes that the step cache takes; what was used longest ago goes first.
         serve_body_limit: bytes; the largest request body a deployment reads.
         serve_row_limit: rows; the largest batch a deployment scores in one request.
         serve_read_timeout: seconds within which a client must have sent its whole request.
@@ -88,6 +90,8 @@ class Config:
     warm_modules: str = ""
     warm_idle: float = 600.0
     warm_memory: int = 1024 * 1024 * 1024
+    cache: bool = True
+    cache_size: int = 2 * 1000 * 1000 * 1000
     serve_body_limit: int = 16 * 1024 * 1024
     serve_row_limit: int = 100_000
     serve_read_timeout: float = 10.0

@@ -19,13 +19,15 @@ class RunLog:
 
     In a terminal the running cell's line is redrawn when it ends.  Elsewhere nothing is ever
     redrawn: a cell's line begins when it starts and gets its duration when it ends, so that a log
-    read while it grows shows which cell is running.
+    read while it grows shows which cell is running.  Where steps run at once (``parallel``) each
+    line names its step, and a cell has two lines if another's came between.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._live = stream.isatty()
-        self._open = False
+        self._open: tuple[str, int] | None = None  # step and number of the cell whose line is
+        self.parallel = False
 
     def line(self, text: str = "") -> None:
         """Print one line."""
@@ -34,28 +36,36 @@ class RunLog:
 
     def cell(self, progress: CellProgress) -> None:
         """Show a cell that started or ended."""
+        head = self._head(progress)
         if progress.state == "started":
             self.end()
-            self._write(self._fit(f"{_head(progress)} {progress.title} ..."))
-            self._open = True
+            self._write(self._fit(f"{head} {progress.title} ..."))
+            self._open = (progress.step, progress.index)
             return
+        if self._open != (progress.step, progress.index):
+            self.end()  # it is the line of another step's cell
         took = duration(progress.seconds)
         ended = took if progress.state == "completed" else f"{progress.state} after {took}"
-        if self._live:
+        if self._live and (self._open or not self.parallel):
             # Back to the start of the line, and clear it.
-            self._write("\r\x1b[2K" + self._fit(f"{_head(progress)} {progress.title}", ended))
+            self._write("\r\x1b[2K" + self._fit(f"{head} {progress.title}", ended))
         elif self._open:
             self._write(f" {ended}")
         else:
-            self._write(f"{_head(progress)} {progress.title} ... {ended}")
+            self._write(self._fit(f"{head} {progress.title} ...") + f" {ended}")
         self._write("\n")
-        self._open = False
+        self._open = None
 
     def end(self) -> None:
         """Finish a line that was begun."""
         if self._open:
             self._write("\n")
-            self._open = False
+            self._open = None
+
+    def _head(self, progress: CellProgress) -> str:
+        width = len(str(progress.total))
+        step = f"{progress.step} " if self.parallel and progress.step else ""
+        return f"  {step}[{progress.index + 1:>{width}}/{progress.total}]"
 
     def _fit(self, text: str, ended: str = "") -> str:
         """Cut to the terminal's width: a line that wraps cannot be redrawn."""
@@ -76,11 +86,6 @@ class RunLog:
                 silence = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(silence, self._stream.fileno())
                 os.close(silence)
-
-
-def _head(progress: CellProgress) -> str:
-    width = len(str(progress.total))
-    return f"  [{progress.index + 1:>{width}}/{progress.total}]"
 
 
 def log_stream(as_json: bool) -> TextIO:

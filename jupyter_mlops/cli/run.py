@@ -11,15 +11,16 @@ import click
 from ..capture.redact import redact
 from ..config import Config, load_config
 from ..model.pipeline import Pipeline
-from ..pipelines import PIPELINE_FILE, RunOutcome, StepProgress, find_target, run_pipeline, warm_run
+from ..pipelines import PIPELINE_FILE, RunOutcome, StepProgress, find_target, run_pipeline
 from ..project import Project, open_project
 from .output import duration, echo_json, json_option, number
 from .progress import RunLog, log_stream
+from .run_pipelines import RunCommand, pipeline_options
 
 __all__ = ["run"]
 
 
-@click.command()
+@click.command(cls=RunCommand)
 @click.argument("target")
 @click.option(
     "-p",
@@ -56,6 +57,7 @@ __all__ = ["run"]
     show_default=True,
     help="What a promoted pipeline reads: its sources, its snapshots, or what is here.",
 )
+@pipeline_options
 @json_option
 def run(
     target: str,
@@ -66,6 +68,7 @@ def run(
     timeout: float | None,
     data: str,
     as_json: bool,
+    **of_steps: Any,
 ) -> int:
     """Execute a pipeline or a notebook headless and record the run.
 
@@ -86,20 +89,21 @@ def run(
         _show_step(log, project, step)
 
     try:
-        with warm_run(project, config, target):
-            outcome = run_pipeline(
-                project,
-                config,
-                target,
-                given,
-                progress=log.cell,
-                on_step=on_step,
-                register=not no_register,
-                require_delivery=require_delivery,
-                timeout=timeout,
-                data=data,
-                deliver=deliver,
-            )
+        outcome = run_pipeline(
+            project,
+            config,
+            target,
+            given,
+            progress=log.cell,
+            on_step=on_step,
+            register=not no_register,
+            require_delivery=require_delivery,
+            timeout=timeout,
+            data=data,
+            deliver=deliver,
+            on_wait=lambda why: log.line(f"Waiting: {why}"),
+            **of_steps,
+        )
     finally:
         log.end()
     if as_json:
@@ -140,15 +144,20 @@ def _announce(log: RunLog, project: Project, target: str, given: dict[str, Any])
 def _show_step(log: RunLog, project: Project, step: StepProgress) -> None:
     where = f"Step {step.number}/{step.total} {step.step}"
     notebook = project.relative(step.notebook)
+    log.parallel = step.parallel
     if step.state == "started":
         attempt = f", attempt {step.attempt}" if step.attempt > 1 else ""
-        log.line(f"{where} ({notebook}){attempt}")
+        why = f": {step.detail}" if step.detail else ""
+        log.line(f"{where} ({notebook}){attempt}{why}")
     elif step.state == "completed":
         log.line(f"{where}: done in {duration(step.seconds)}")
     elif step.state == "failed":
         log.line(f"{where}: FAILED after {duration(step.seconds)}")
+    elif step.state in ("resumed", "cached"):
+        what = "taken over" if step.state == "resumed" else "done before, and kept"
+        log.line(f"{where}: {what}")
     else:
-        log.line(f"{where}: {step.state}: {step.detail}")
+        log.line(f"{where}: {step.state}{': ' if step.detail else ''}{step.detail}")
 
 
 def _show_outcome(
@@ -161,6 +170,7 @@ def _show_outcome(
     elif outcome.status == "KILLED":
         log.line(f"Interrupted after {duration(outcome.seconds)}: run {outcome.run_id}")
         _pair(log, "so far", project.relative(outcome.output))
+        _show_resume(log, outcome)
         _pair(log, "again", again)
     else:
         log.line(f"FAILED after {duration(outcome.seconds)}: run {outcome.run_id}")
@@ -218,7 +228,14 @@ def _show_failure(log: RunLog, project: Project, outcome: RunOutcome, again: str
     _show_kept(log, outcome)
     executed = step.output if step is not None and step.output else outcome.output
     _pair(log, "executed", project.relative(executed))
+    _show_resume(log, outcome)
     _pair(log, "again", again)
+
+
+def _show_resume(log: RunLog, outcome: RunOutcome) -> None:
+    """How to go on, where something has finished that need not be done again."""
+    if any(step.done for step in outcome.steps):
+        _pair(log, "go on", f"jupyter mlops run {outcome.name} --resume {outcome.run_id}")
 
 
 def _pair(log: RunLog, label: str, text: str) -> None:

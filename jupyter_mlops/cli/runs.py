@@ -23,6 +23,7 @@ from ..tracking import (
 from ..tracking.wording import size
 from .output import ago, duration, echo_json, json_option, number, run_argument, table
 from .records import finite, run_dict
+from .run_cancel import cancel_command
 from .run_changes import (
     export_command,
     note_command,
@@ -105,6 +106,7 @@ def show_command(run: str, source: bool, as_json: bool) -> int:
 
 for _command in (remove_command, restore_command, rename_command, note_command, export_command):
     runs.add_command(_command)
+runs.add_command(cancel_command)
 
 
 def _row(run: RunSummary) -> tuple[str, ...]:
@@ -134,6 +136,7 @@ def _facts(details: RunDetails) -> list[tuple[str, str]]:
         ("Notebook", run.notebook),
         ("Pipeline", run.pipeline),
         ("Parent", run.parent),
+        ("Resumes", record.tags.get("mlops.resumes")),
         ("Experiment", run.experiment),
         ("MLflow", run.mlflow_run_id or "not delivered yet: jupyter mlops sync"),
         ("Registered", run.registered if run.mlflow_run_id else None),

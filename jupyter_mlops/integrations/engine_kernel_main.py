@@ -1,7 +1,8 @@
 """Starts an IPython kernel for a headless run: ``python engine_kernel_main.py -f FILE``.
 
 Run in the kernel's own environment in place of ``python -m ipykernel_launcher``, as a file: it
-needs ipykernel and nothing of this package.  It changes three things, each left out where the
+needs ipykernel and nothing of this package (beside it lies ``engine_evidence.py``, which it loads
+where a step cache asks for evidence).  It changes three things, each left out where the
 installed ipykernel is another than expected:
 
 - output is never dropped: the socket waits for its one reader, where it would drop messages after
@@ -30,6 +31,8 @@ def main() -> None:
 
     with contextlib.suppress(Exception):
         _never_drop(kernelapp.IPKernelApp)
+    with contextlib.suppress(Exception):
+        _watch()
     kernelapp.launch_new_instance()
 
 
@@ -43,6 +46,20 @@ def _leave_out_the_debugger() -> None:
     stand_in._is_debugpy_available = False  # type: ignore[attr-defined]
     stand_in.Debugger = type("Debugger", (), {})  # type: ignore[attr-defined]
     sys.modules["ipykernel.debugger"] = stand_in
+
+
+def _watch() -> None:
+    """Have evidence written of what the step does, where the step cache wants it."""
+    if not os.environ.get("JUPYTER_MLOPS_STEP_EVIDENCE"):
+        return
+    name, here = "_mlops_engine_evidence", os.path.dirname(os.path.abspath(__file__))
+    place = os.path.join(here, "engine_evidence.py")
+    spec = importlib.util.spec_from_file_location(name, place)
+    if spec is not None and spec.loader is not None:
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        module.install_from_environment()
 
 
 def _never_drop(app: type) -> None:

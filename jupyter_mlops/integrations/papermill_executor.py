@@ -59,6 +59,7 @@ class PapermillExecutor:
         cell_timeout: float | None = None,
         progress: Callable[[CellProgress], None] | None = None,
         clean: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        stoppable: Callable[[Callable[[bool], None]], None] | None = None,
     ) -> ExecutionResult:
         """Run it; see ``model.ports.NotebookExecutor.execute``."""
         node, name, language = _resolve(notebook, kernel, bool(parameters))
@@ -77,6 +78,8 @@ class PapermillExecutor:
             inject(node, parameters, name, language)
         saver = Saver(node, partial(write_text, output, durable=False), clean)
         work = _Work(node, execution, name, saver, output, clean, events)
+        if stoppable is not None:
+            stoppable(partial(_end, execution))
         work.start()
         try:
             _pump(work, events, progress)
@@ -94,7 +97,8 @@ class PapermillExecutor:
         if error is not None:
             error["index"] = places.get(error["cell_id"])
         seconds = time.monotonic() - execution.started
-        return ExecutionResult(execution.status, output, seconds, error)
+        status = "cancelled" if error is None and execution.stopping else execution.status
+        return ExecutionResult(status, output, seconds, error)
 
 
 class _Work(threading.Thread):
@@ -150,6 +154,12 @@ def _pump(
             return
         if progress is not None:
             progress(event)
+
+
+def _end(execution: Execution, at_once: bool) -> None:
+    execution.stop()
+    if at_once:
+        execution.kill()
 
 
 def _join(work: _Work, execution: Execution) -> None:

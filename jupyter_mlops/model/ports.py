@@ -233,7 +233,8 @@ class CellProgress:
     """One code cell of a headless run: ``state`` is ``started``, ``completed`` or ``failed``.
 
     ``index`` counts the code cells that run, from 0 (``In [1]``) to ``total - 1``; ``title`` is the
-    first meaningful line of the source, ``output`` the last lines of a failed cell's output.
+    first meaningful line of the source, ``output`` the last lines of a failed cell's output;
+    ``step`` the step of the pipeline, where there is one.
     """
 
     index: int
@@ -242,17 +243,19 @@ class CellProgress:
     title: str
     seconds: float = 0.0
     output: str = ""
+    step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionResult:
     """How a headless execution ended.
 
-    ``status`` is ``completed``, ``failed``, ``died`` or ``timeout``; unless completed, ``error``
-    holds ``ename`` and ``evalue``, ``cell`` (the code cell's number as in ``In [...]``, from 1),
-    ``cell_id`` and ``index`` (its place in the notebook that was given, from 0; ``None`` for the
-    injected parameters), ``lineno`` (from 1, in the cell) and ``line`` (its text) where they are
-    known, ``source``, ``traceback`` and ``output`` (text, the last lines before it ended).
+    ``status`` is ``completed``, ``failed``, ``died``, ``timeout`` or ``cancelled`` (ended from
+    outside, without ``error``); for those between, ``error`` holds ``ename`` and ``evalue``,
+    ``cell`` (the code cell's number as in ``In [...]``, from 1), ``cell_id`` and ``index`` (its
+    place in the notebook that was given, from 0; ``None`` for the injected parameters), ``lineno``
+    (from 1, in the cell) and ``line`` (its text) where they are known, ``source``, ``traceback``
+    and ``output`` (text, the last lines before it ended).
     """
 
     status: str
@@ -283,6 +286,7 @@ class NotebookExecutor(Protocol):
         cell_timeout: float | None = None,
         progress: Callable[[CellProgress], None] | None = None,
         clean: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        stoppable: Callable[[Callable[[bool], None]], None] | None = None,
     ) -> ExecutionResult:
         """Run ``notebook`` and write the executed one to ``output``; the input is not changed.
 
@@ -293,7 +297,10 @@ class NotebookExecutor(Protocol):
         A cell's failure, the kernel's death and a timeout are results, and the partial output is
         kept.  ``progress`` is called in the calling thread; what it raises, and
         ``KeyboardInterrupt``, ends the kernel and its processes, keeps the partial output and is
-        raised.  Raises ``NotebookError`` for a file
-        that is no notebook and ``UsageError`` for a kernelspec that is not installed, both before
-        anything is started or written.
+        raised.  ``stoppable`` is given, before the kernel starts, a function that ends the
+        execution from any thread: with ``False`` its cell is interrupted first, with ``True`` its
+        processes are ended at once; the result is ``cancelled``.  Several may run at once in
+        different threads.  Raises ``NotebookError`` for a file that is no notebook and
+        ``UsageError`` for a kernelspec that is not installed, both before anything is started or
+        written.
         """

@@ -1,5 +1,6 @@
 """Pipelines: their files, their parameters, and running them headless."""
 
+from .cancelling import CancelledRun, cancel_run
 from .data import data_parameters, materialise
 from .declared import (
     DeclaredParameters,
@@ -26,10 +27,12 @@ __all__ = [
     "PIPELINE_FILE",
     "POLICY_FILE",
     "BrokenPipeline",
+    "CancelledRun",
     "DeclaredParameters",
     "RunOutcome",
     "StepOutcome",
     "StepProgress",
+    "cancel_run",
     "check_parameters",
     "data_parameters",
     "declared_parameters",

@@ -34,6 +34,7 @@ POLICY_FILE = "policy.yaml"
 VERSION = 1
 _SIZE_LIMIT = 1024 * 1024
 _STEP_KEYS = ("inputs", "outputs", "resources")
+_PLAIN_STEP = Step("step", "step.ipynb")
 
 
 def load_pipeline(folder: Path | str) -> Pipeline:
@@ -221,13 +222,18 @@ def _pipeline_from(data: Mapping[str, Any], folder: str) -> Pipeline:
 
 
 def _step_from(entry: Mapping[str, Any]) -> Step:
-    timeout = entry.get("timeout")
+    timeout, cell_timeout = entry.get("timeout"), entry.get("cell_timeout")
+    retries = entry.get("retries", 0)
+    plain = {"times": retries} if isinstance(retries, int) else retries
     return Step(
         name=entry["name"],
         notebook=entry["notebook"],
         needs=tuple(entry.get("needs", ())),
-        retries=entry.get("retries", 0),
+        retries=plain["times"],
+        backoff=float(plain.get("backoff", _PLAIN_STEP.backoff)),
+        longest_pause=float(plain.get("most", _PLAIN_STEP.longest_pause)),
         timeout=None if timeout is None else float(timeout),
+        cell_timeout=None if cell_timeout is None else float(cell_timeout),
         **{key: dict(entry.get(key, {})) for key in _STEP_KEYS},
     )
 
@@ -238,10 +244,19 @@ def _step_data(step: Step) -> dict[str, Any]:
         data["needs"] = list(step.needs)
     data |= {key: dict(getattr(step, key)) for key in _STEP_KEYS if getattr(step, key)}
     if step.retries:
-        data["retries"] = step.retries
+        data["retries"] = _retries_data(step)
     if step.timeout is not None:
         data["timeout"] = step.timeout
+    if step.cell_timeout is not None:
+        data["cell_timeout"] = step.cell_timeout
     return data
+
+
+def _retries_data(step: Step) -> int | dict[str, Any]:
+    given = {"backoff": step.backoff, "most": step.longest_pause}
+    usual = {"backoff": _PLAIN_STEP.backoff, "most": _PLAIN_STEP.longest_pause}
+    more = {key: value for key, value in given.items() if value != usual[key]}
+    return {"times": step.retries, **more} if more else step.retries
 
 
 def _parameter_from(name: str, entry: Mapping[str, Any]) -> Parameter:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
-__all__ = ["ancestors", "execution_order", "find_cycle"]
+__all__ = ["ancestors", "execution_order", "find_cycle", "is_chain"]
 
 
 def find_cycle(needs: Mapping[str, Sequence[str]]) -> list[str] | None:
@@ -55,3 +56,12 @@ def ancestors(name: str, needs: Mapping[str, Sequence[str]]) -> set[str]:
             found.add(one)
             pending.extend(needs.get(one, ()))
     return found
+
+
+def is_chain(needs: Mapping[str, Sequence[str]]) -> bool:
+    """Whether each name needs the one before it, directly or not: no two can be done at once.
+
+    The names must be in an order in which they can be done.
+    """
+    names = list(needs)
+    return all(a in ancestors(b, needs) for a, b in pairwise(names))

@@ -16,9 +16,11 @@ __all__ = ["RunOutcome", "StepOutcome", "StepProgress"]
 class StepProgress:
     """A step of a run that began, is tried again, ended, or is left out.
 
-    ``state`` is ``started``, ``retrying``, ``completed``, ``failed`` or ``skipped``; ``number``
-    counts from 1 to ``total``, ``attempt`` from 1; ``seconds`` is how long the attempt took;
-    ``detail`` says why it is retried or skipped.  A notebook is a run of one step.
+    ``state`` is ``started``, ``retrying``, ``completed``, ``failed``, ``skipped``, ``cached``,
+    ``resumed`` or ``cancelled``; ``number`` counts from 1 to ``total``, ``attempt`` from 1;
+    ``seconds`` is how long the attempt took; ``detail`` says why it is retried, skipped,
+    cancelled, or runs though it was to be resumed.  ``parallel`` is whether steps of this run may
+    run at once.  A notebook is a run of one step.
     """
 
     step: str
@@ -29,14 +31,23 @@ class StepProgress:
     attempt: int = 1
     seconds: float = 0.0
     detail: str = ""
+    parallel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """How a step ended: ``status`` is ``finished``, ``failed`` or ``skipped``.
+    """How a step ended.
 
-    ``output`` is the executed notebook, ``None`` if there is none; ``error`` as in
-    ``model.ports.ExecutionResult``.
+    Attributes:
+        status: ``finished``, ``failed`` or ``skipped``; ``cached`` and ``resumed`` where its
+            results were taken over; ``cancelled`` where it was ended or not begun.
+        seconds: from its start to its end, all attempts and the pauses between them.
+        output: the executed notebook, ``None`` if there is none.
+        error: as in ``model.ports.ExecutionResult``.
+        cells: how many code cells were executed.
+        cpu: seconds of processor time of those cells, all processes of the kernel together.
+        peak_memory: the most bytes that those processes had at once.
+        cache: what the step cache said: ``hit``, ``key`` and ``why``; ``None`` without a cache.
     """
 
     name: str
@@ -46,6 +57,15 @@ class StepOutcome:
     attempts: int = 0
     output: Path | None = None
     error: dict[str, Any] | None = None
+    cells: int = 0
+    cpu: float = 0.0
+    peak_memory: int = 0
+    cache: dict[str, Any] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether its results are there, made in this run or taken over."""
+        return self.status in ("finished", "cached", "resumed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +83,9 @@ class RunOutcome:
         error: the first failure, as in ``model.ports.ExecutionResult``, with ``step``.
         children: runs that tracked cells recorded inside.
         register: the model that a version was asked for, made or not yet.
+        kernels: how each kernel was started, in order: ``step``, ``start`` (``warm``, ``cold`` or
+            ``fork``), ``why``.
+        resumes: the run whose finished steps were taken over.
     """
 
     run_id: str
@@ -82,6 +105,8 @@ class RunOutcome:
     children: tuple[RunRecord, ...] = ()
     register: str | None = None
     handed: str = ""
+    kernels: tuple[dict[str, Any], ...] = ()
+    resumes: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The outcome as JSON, for ``--json`` and the REST API."""
@@ -111,9 +136,15 @@ class RunOutcome:
                     "attempts": step.attempts,
                     "output": None if step.output is None else str(step.output),
                     "error": step.error,
+                    "cells": step.cells,
+                    "cpu": step.cpu,
+                    "peak_memory": step.peak_memory,
+                    "cache": step.cache,
                 }
                 for step in self.steps
             ],
+            "kernels": list(self.kernels),
+            "resumes": self.resumes,
             "children": [
                 {
                     "run_id": run.run_id,

@@ -16,7 +16,8 @@ from .declared import declared_parameters, notebook_values, read_notebook
 from .files import PIPELINE_FILE
 from .graph import execution_order
 from .parameters import effective_parameters
-from .steps import PlannedStep
+from .planned import PlannedStep
+from .resources import demand_of
 
 __all__ = ["Plan", "plan_notebook", "plan_pipeline"]
 
@@ -98,11 +99,16 @@ def plan_pipeline(
             parameters=own
             | {name: str(path) for name, path in outputs.items()}
             | {name: str(files[reference]) for name, reference in step.inputs.items()},
-            env=_environment(path, run_id),
+            env=_environment(path, run_id, step.name),
             needs=step.needs,
             outputs=outputs,
+            inputs={name: files[reference] for name, reference in step.inputs.items()},
             retries=step.retries,
+            backoff=step.backoff,
+            longest_pause=step.longest_pause,
             timeout=step.timeout,
+            cell_timeout=step.cell_timeout,
+            demand=demand_of(step.resources),
         )
     if unused:
         raise PipelineError(
@@ -155,7 +161,7 @@ def plan_notebook(
         cwd=path.parent,
         kernel=None,
         parameters=values,
-        env=_environment(path, run_id),
+        env=_environment(path, run_id, path.stem),
     )
     return Plan(
         kind="notebook",
@@ -170,10 +176,11 @@ def plan_notebook(
     )
 
 
-def _environment(notebook: Path, run_id: str) -> dict[str, str]:
+def _environment(notebook: Path, run_id: str, step: str) -> dict[str, str]:
     return {
         "JUPYTER_MLOPS_NOTEBOOK": str(notebook),
         "JUPYTER_MLOPS_PARENT_RUN": run_id,
+        "JUPYTER_MLOPS_STEP": step,
         # The process that runs this delivers afterwards: no agent has to be started for it.
         "JUPYTER_MLOPS_AGENT": "off",
     }

@@ -1,49 +1,39 @@
-"""Executing a plan: steps in order, retries, time limits, files handed from one to the next."""
+"""Executing a plan: steps side by side, as far as their needs and the machine allow."""
 
 from __future__ import annotations
 
 import contextlib
+import queue
+import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from ..journal import Redactor
-from ..model.ports import CellProgress, ExecutionResult, NotebookExecutor
+from ..model.ports import CellProgress, NotebookExecutor
+from .attempts import Attempts, Control
+from .graph import is_chain
+from .interrupts import Terminated
 from .outcome import StepOutcome, StepProgress
-from .secrets import cleaner
+from .planned import PlannedStep
+from .resources import Capacity
+from .step_cache import StepCache
+from .step_queue import StepQueue
 
 __all__ = ["PlannedStep", "StepRunner"]
 
-_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # seconds before the next attempts
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """One notebook to execute, with every path already decided.
-
-    ``outputs`` are the files that it must have written, by parameter name.
-    """
-
-    name: str
-    notebook: Path
-    output: Path
-    cwd: Path
-    kernel: str | None
-    parameters: Mapping[str, Any]
-    env: Mapping[str, str]
-    needs: tuple[str, ...] = ()
-    outputs: Mapping[str, Path] = field(default_factory=dict)
-    retries: int = 0
-    timeout: float | None = None
+_LOOK = 0.5  # seconds between two looks whether the run is to end
 
 
 class StepRunner:
-    """Runs planned steps one after the other; ``outcomes`` grows as they end.
+    """Runs planned steps; ``outcomes`` are in the plan's order, and complete when ``run`` ends.
 
     ``redactor`` takes secrets out of the executed notebooks, ``None`` only those of parameters.
-    ``deadline`` is a moment of ``time.monotonic()`` for all of them together.
+    ``deadline`` is a moment of ``time.monotonic()`` for all of them together.  ``jobs`` is how many
+    may run at once, within ``capacity``.  With ``fail_fast`` the first failure ends the others.
+    ``cancelled`` is asked now and then whether the run is to end.  ``on_cell`` and ``on_step`` are
+    called in the thread that calls ``run``.
     """
 
     def __init__(
@@ -54,127 +44,166 @@ class StepRunner:
         on_cell: Callable[[CellProgress], None] | None,
         on_step: Callable[[StepProgress], None] | None,
         redactor: Redactor | None = None,
+        cache: StepCache | None = None,
+        jobs: int = 1,
+        capacity: Capacity | None = None,
+        fail_fast: bool = False,
     ) -> None:
         self.redactor = redactor
-        self.outcomes: list[StepOutcome] = []
-        self.executing: PlannedStep | None = None
-        self._executor = executor
-        self._deadline = deadline
+        self.cancelled: Callable[[], bool] | None = None
+        self.control = Control(executor, deadline, redactor, cache)
+        self.executing: PlannedStep | None = None  # the first that ran when it was interrupted
+        self._found: dict[str, StepOutcome] = {}
+        self._plan: list[PlannedStep] = []
         self._on_cell = on_cell
         self._on_step = on_step
+        self._jobs = jobs
+        self._capacity = capacity or Capacity(cpus=float(jobs))
+        self._fail_fast = fail_fast
+        self._threads: dict[str, threading.Thread] = {}
+        self._free_gpus = list(self._capacity.gpu_ids)
+        self._events: queue.SimpleQueue[
+            CellProgress | StepProgress | tuple[str, StepOutcome | BaseException]
+        ] = queue.SimpleQueue()
+
+    @property
+    def outcomes(self) -> list[StepOutcome]:
+        """How the steps ended, as far as they have, in the order of the plan."""
+        return [self._found[step.name] for step in self._plan if step.name in self._found]
 
     def run(self, plan: list[PlannedStep]) -> None:
-        """Execute the steps; one whose needs have not finished is skipped."""
-        finished: set[str] = set()
-        for number, step in enumerate(plan, start=1):
-            missing = [need for need in step.needs if need not in finished]
-            if missing:
-                detail = f"{', '.join(missing)} did not finish"
-                self._tell(step, "skipped", number, len(plan), detail=detail)
-                self.outcomes.append(StepOutcome(step.name, step.notebook, "skipped"))
+        """Execute the steps; one whose needs have not finished is skipped.
+
+        ``KeyboardInterrupt``, and whatever is raised by the callbacks or around a notebook, ends
+        what runs, keeps the partial output, and is raised.
+        """
+        self._plan = plan
+        needs = {step.name: step.needs for step in plan}
+        demands = {step.name: step.demand for step in plan}
+        steps = StepQueue(needs, demands, self._capacity, self._jobs)
+        parallel = self._jobs > 1 and not is_chain(needs)
+        try:
+            self._coordinate(steps, parallel)
+        except BaseException:
+            running = [step for step in plan if step.name in self._threads]
+            self.executing = running[0] if running else None
+            self._end_all()
+            raise
+        finally:
+            for step in plan:
+                if step.name not in self._found:
+                    self._found[step.name] = StepOutcome(step.name, step.notebook, "cancelled")
+
+    def _coordinate(self, steps: StepQueue, parallel: bool) -> None:
+        numbers = {step.name: number for number, step in enumerate(self._plan, start=1)}
+        by_name = {step.name: step for step in self._plan}
+        gpus: dict[str, list[str]] = {}
+        looked = time.monotonic()
+        while True:
+            for name in steps.begin():
+                step, gpus[name] = self._with_gpus(by_name[name])
+                self._start(step, numbers[name], parallel)
+            if not steps.running:
+                return
+            if self.cancelled is not None and time.monotonic() >= looked + _LOOK:
+                looked = time.monotonic()
+                if self.cancelled():
+                    raise Terminated
+            try:
+                event = self._events.get(timeout=_LOOK)
+            except queue.Empty:
                 continue
-            outcome = self._run_step(step, number, len(plan))
-            self.outcomes.append(outcome)
-            if outcome.status == "finished":
-                finished.add(step.name)
+            if not isinstance(event, tuple):
+                self._show(event)
+                continue
+            name, result = event
+            self._threads.pop(name).join()
+            self._free_gpus = sorted([*self._free_gpus, *gpus.pop(name)])
+            if isinstance(result, BaseException):
+                self._threads[name] = threading.current_thread()  # it is the one that was running
+                raise result
+            self._found[name] = result
+            for lost in steps.ended(name, done=result.done):
+                detail = f"{', '.join(steps.lost_needs(lost))} did not finish"
+                self._leave_out(by_name[lost], "skipped", numbers[lost], detail, parallel)
+            if self._fail_fast and result.status == "failed":
+                self.control.stop()
+                for left in steps.give_up():
+                    detail = f"{name} failed"
+                    self._leave_out(by_name[left], "cancelled", numbers[left], detail, parallel)
 
-    def _run_step(self, step: PlannedStep, number: int, total: int) -> StepOutcome:
-        began = time.monotonic()
-        for attempt in range(1, step.retries + 2):
-            self._tell(step, "started", number, total, attempt=attempt)
-            started = time.monotonic()
-            error = self._attempt(step)
-            seconds = time.monotonic() - started
-            if error is None:
-                self._tell(step, "completed", number, total, attempt=attempt, seconds=seconds)
-                break
-            self._tell(step, "failed", number, total, attempt=attempt, seconds=seconds)
-            if attempt > step.retries or self._time_left() == 0.0:
-                break
-            pause = _PAUSES[min(attempt, len(_PAUSES)) - 1]
-            self._tell(
-                step,
-                "retrying",
-                number,
-                total,
-                attempt=attempt + 1,
-                detail=f"{error['ename']}: {error['evalue']}; again in {pause:g} s",
-            )
-            time.sleep(pause)
-        return StepOutcome(
-            step.name,
-            step.notebook,
-            "finished" if error is None else "failed",
-            time.monotonic() - began,
-            attempt,
-            step.output if step.output.exists() else None,
-            error,
+    def _start(self, step: PlannedStep, number: int, parallel: bool) -> None:
+        attempts = Attempts(
+            step,
+            self.control,
+            tell=self._events.put,
+            cell=partial(self._note_cell, step.name),
+            number=number,
+            total=len(self._plan),
+            parallel=parallel,
         )
 
-    def _attempt(self, step: PlannedStep) -> dict[str, Any] | None:
-        for path in step.outputs.values():
-            # What an earlier attempt left half-written must not pass for a result.
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
-        left = self._time_left()
-        limits = [limit for limit in (step.timeout, left) if limit is not None]
-        if left == 0.0:
-            return _plain_error("TimeoutError", "no time was left for this step")
-        self.executing = step
-        result: ExecutionResult = self._executor.execute(
-            step.notebook,
-            step.output,
-            step.parameters,
-            kernel=step.kernel,
-            cwd=step.cwd,
-            env=step.env,
-            timeout=min(limits) if limits else None,
-            progress=self._on_cell,
-            clean=cleaner(step.parameters, self.redactor),
-        )
-        self.executing = None
-        if result.status != "completed":
-            return result.error or _plain_error("ExecutionError", result.status)
-        missing = [f"{name} ({p.name})" for name, p in step.outputs.items() if not p.is_file()]
-        if missing:
-            return _plain_error(
-                "FileNotFoundError", f"the notebook did not write {', '.join(missing)}"
-            )
-        return None
+        def work() -> None:
+            result: StepOutcome | BaseException
+            try:
+                result = attempts.run()
+            except BaseException as problem:  # raised again where the run is
+                result = problem
+            self._events.put((step.name, result))
 
-    def _time_left(self) -> float | None:
-        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        thread = threading.Thread(target=work, name=f"step {step.name}", daemon=True)
+        self._threads[step.name] = thread
+        thread.start()
 
-    def _tell(
-        self,
-        step: PlannedStep,
-        state: str,
-        number: int,
-        total: int,
-        *,
-        attempt: int = 1,
-        seconds: float = 0.0,
-        detail: str = "",
+    def _note_cell(self, name: str, event: CellProgress) -> None:
+        self._events.put(replace(event, step=name))
+
+    def _with_gpus(self, step: PlannedStep) -> tuple[PlannedStep, list[str]]:
+        """Give a step that asks for GPUs some that no other has."""
+        own = self._free_gpus[: step.demand.gpus]
+        if not own:
+            return step, []
+        self._free_gpus = self._free_gpus[len(own) :]
+        return replace(step, env={**step.env, "CUDA_VISIBLE_DEVICES": ",".join(own)}), own
+
+    def _show(self, event: CellProgress | StepProgress) -> None:
+        if isinstance(event, CellProgress):
+            if self._on_cell is not None:
+                self._on_cell(event)
+        elif self._on_step is not None:
+            self._on_step(event)
+
+    def _leave_out(
+        self, step: PlannedStep, status: str, number: int, detail: str, parallel: bool
     ) -> None:
-        if self._on_step is not None:
-            self._on_step(
-                StepProgress(
-                    step.name, step.notebook, state, number, total, attempt, seconds, detail
-                )
+        self._found[step.name] = StepOutcome(step.name, step.notebook, status)
+        self._show(
+            StepProgress(
+                step.name,
+                step.notebook,
+                status,
+                number,
+                len(self._plan),
+                detail=detail,
+                parallel=parallel,
             )
+        )
 
-
-def _plain_error(ename: str, evalue: str) -> dict[str, Any]:
-    return {
-        "ename": ename,
-        "evalue": evalue,
-        "cell": None,
-        "cell_id": None,
-        "index": None,
-        "lineno": None,
-        "line": None,
-        "source": "",
-        "traceback": "",
-        "output": "",
-    }
+    def _end_all(self) -> None:
+        """End what runs, wait for it, and take note of what still ended well."""
+        threads = [t for t in self._threads.values() if t is not threading.current_thread()]
+        at_once = False
+        while True:
+            try:
+                self.control.stop(at_once=at_once)
+                for thread in threads:
+                    while thread.is_alive():
+                        thread.join(1.0)  # lets signals through where a wait holds them back
+                break
+            except KeyboardInterrupt:  # a second one: no more patience
+                at_once = True
+        with contextlib.suppress(queue.Empty):
+            while True:
+                event = self._events.get_nowait()
+                if isinstance(event, tuple) and isinstance(event[1], StepOutcome):
+                    self._found[event[0]] = event[1]

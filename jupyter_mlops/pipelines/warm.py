@@ -8,6 +8,7 @@ the agent has none yet, asks for one for the next time.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,26 @@ from ..errors import MlopsError
 from ..model.pipeline import Pipeline
 from ..project import Project
 from ..warm import end_zygotes, ensure_zygote, imported_modules
-from ..warm.choosing import Choice, warm_kernels
+from ..warm.choosing import Choice, current_choice, warm_kernels
 from .lookup import find_target
 
-__all__ = ["warm_run"]
+__all__ = ["kernel_starts", "warm_run"]
 
 _WORTH_HOLDING = 3  # notebooks; for fewer, importing ahead costs what it saves
 _OWNER = "runner"
+_lock = threading.Lock()
+_within = 0  # runs of this process that may fork from its zygotes
 
 
 @contextlib.contextmanager
-def warm_run(project: Project, config: Config, target: str) -> Iterator[Choice | None]:
+def warm_run(
+    project: Project, config: Config, target: str | Path | Pipeline
+) -> Iterator[Choice | None]:
     """Run ``target`` within this: its kernels are forked where that is possible.
 
     Yields the choice, whose ``starts`` say how each kernel was started and why, or ``None`` when
-    warm kernels are switched off or the target is not to be found.
+    warm kernels are switched off or the target is not to be found.  It may be entered again inside,
+    and by several threads: the process that is forked from lives until the last of them leaves.
     """
     notebooks = _notebooks(project, target) if config.warm else ()
     if not notebooks:
@@ -63,17 +69,41 @@ def warm_run(project: Project, config: Config, target: str) -> Iterator[Choice |
             }
             agent_client.call(project, "/v1/warm", body, timeout=5.0)
 
+    modules = imported_modules(*notebooks)
+    around = current_choice()
+    if around is not None and set(modules) <= set(around.modules):
+        yield around  # what was begun for several runs serves each
+        return
     several = len(notebooks) >= _WORTH_HOLDING
+    with _holding(), warm_kernels(modules, hold if several else ask_agent) as choice:
+        yield choice
+
+
+def kernel_starts(choice: Choice, run_id: str) -> tuple[dict[str, Any], ...]:
+    """How the kernels of a run were started, in order: ``step``, ``start`` and ``why``."""
+    own = [report for report in tuple(choice.starts) if report.get("run") == run_id]
+    return tuple({key: report[key] for key in ("step", "start", "why")} for report in own)
+
+
+@contextlib.contextmanager
+def _holding() -> Iterator[None]:
+    """End the zygotes of this process when the last run that may use them has ended."""
+    global _within
+    with _lock:
+        _within += 1
     try:
-        with warm_kernels(imported_modules(*notebooks), hold if several else ask_agent) as choice:
-            yield choice
+        yield
     finally:
-        end_zygotes(_OWNER)
+        with _lock:
+            _within -= 1
+            last = _within == 0
+        if last:
+            end_zygotes(_OWNER)
 
 
-def _notebooks(project: Project, target: str) -> tuple[Path, ...]:
+def _notebooks(project: Project, target: str | Path | Pipeline) -> tuple[Path, ...]:
     try:
-        found = find_target(project, target)
+        found = target if isinstance(target, Pipeline) else find_target(project, target)
     except MlopsError:
         return ()  # the run itself says so
     if isinstance(found, Pipeline):

@@ -125,6 +125,8 @@ def run_pipeline_job(project: Project, schedule: Schedule, slot: float) -> Resul
         progress=_show_cell,
         on_step=_show_step,
         trigger={"schedule": schedule.id, "slot": slot_text(slot)},
+        wait=True,  # a firing was promised: a run by hand only delays it
+        on_wait=_say,
     )
     for warning in outcome.warnings:
         _say(f"Warning: {warning}")
@@ -181,7 +183,7 @@ def _show_step(step: StepProgress) -> None:
 def _show_cell(progress: CellProgress) -> None:
     """One line a cell that ended, with its title: the log of a firing is read afterwards."""
     if progress.state != "started":
-        where = f"[{progress.index + 1}/{progress.total}]"
+        where = f"{progress.step} [{progress.index + 1}/{progress.total}]".strip()
         _say(f"{where} {progress.state} in {progress.seconds:.1f} s: {progress.title}")
     if progress.output:
         print(progress.output, flush=True)

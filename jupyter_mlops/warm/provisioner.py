@@ -21,7 +21,7 @@ from ..config import Config, load_config
 from ..errors import MlopsError
 from ..project import open_project
 from .address import address_of, unsupported
-from .choosing import current_choice
+from .choosing import current_choice, note_start
 from .client import Refused, WarmKernel, fork_kernel
 from .commands import Cold as _Cold
 from .commands import kernel_parts as _parts
@@ -63,12 +63,12 @@ class ZygoteProvisioner(LocalProvisioner):
             modules = self._chosen_modules(kwargs)
             kernel = self._fork(cmd, modules, kwargs)
         except _Cold as cold:
-            self._note("cold", str(cold), modules)
+            self._note("cold", str(cold), modules, kwargs)
         except (MlopsError, OSError, ValueError) as error:
             # Whatever it is, an ordinary kernel is never worse than none.
-            self._note("cold", f"{type(error).__name__}: {error}", modules)
+            self._note("cold", f"{type(error).__name__}: {error}", modules, kwargs)
         else:
-            self._note("warm", "forked", modules)
+            self._note("warm", "forked", modules, kwargs)
             # It has all of Popen that LocalProvisioner uses.
             self.process = cast(Any, kernel)
             self.pid = self.pgid = kernel.pid
@@ -91,11 +91,13 @@ class ZygoteProvisioner(LocalProvisioner):
         info["mlops"] = dict(self.report)
         return info
 
-    def _note(self, start: str, why: str, modules: Sequence[str]) -> None:
+    def _note(
+        self, start: str, why: str, modules: Sequence[str], kwargs: Mapping[str, Any]
+    ) -> None:
+        env = kwargs.get("env") or {}
         self.report = {"start": start, "why": why, "modules": list(modules)}
-        choice = current_choice()
-        if choice is not None:
-            choice.starts.append(self.report)
+        of = {"run": env.get("JUPYTER_MLOPS_PARENT_RUN"), "step": env.get("JUPYTER_MLOPS_STEP")}
+        note_start(self.report | of)
         self.log.info("kernel started %s: %s", start, why)
 
     def _chosen_modules(self, kwargs: Mapping[str, Any]) -> tuple[str, ...]:

@@ -167,6 +167,8 @@ def test_what_has_its_default_is_left_out(tmp_path: Path) -> None:
             r"step 'a' has no output 'n' \(its outputs: m\)",
         ),
         (SMALL + "  - {name: b, notebook: b.ipynb, retries: -1}", "retries: must be a whole"),
+        (SMALL + "  - {name: b, notebook: b.ipynb, retries: {most: 1}}", "'times' is missing"),
+        (SMALL + "  - {name: b, notebook: b.ipynb, retries: {times: 11}}", "times: must be a"),
         (SMALL + "  - {name: b, notebook: b.ipynb, retries: 1.5}", "retries: must be a whole"),
         (SMALL + "  - {name: b, notebook: b.ipynb, timeout: 0}", "timeout: must be a number of"),
         (SMALL + "  - {name: b, notebook: b.ipynb, timeout: .inf}", "must be a finite number"),
@@ -282,6 +284,10 @@ def pipelines(draw: st.DrawFn) -> Pipeline:
             else {}
         )
         outputs = {f"out_{n}": f"{n}.json" for n in draw(st.sets(NAMES, max_size=3))}
+        retries = draw(st.integers(0, 10))
+        pauses = {}  # which say something only where there are retries
+        if retries and draw(st.booleans()):
+            pauses = {"backoff": draw(st.floats(0, 100)), "longest_pause": draw(st.floats(0, 1e4))}
         steps.append(
             Step(
                 name,
@@ -289,9 +295,11 @@ def pipelines(draw: st.DrawFn) -> Pipeline:
                 needs,
                 inputs,
                 outputs,
-                draw(st.integers(0, 10)),
+                retries,
                 draw(st.none() | st.floats(0.001, 1e6)),
                 draw(st.sampled_from([{}, {"cpus": 0.5}, {"gpus": 1, "memory": "1Gi"}])),
+                cell_timeout=draw(st.none() | st.floats(0.001, 1e6)),
+                **pauses,
             )
         )
     results = [f"{s.name}.{o}" for s in steps for o in s.outputs]

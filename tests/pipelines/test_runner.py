@@ -97,6 +97,7 @@ def test_a_pipeline_from_the_parameters_to_the_model_version(wine: Project) -> N
     folder = wine.runs / outcome.run_id
     assert outcome.output == folder
     assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == {
+        "state.json",
         "load.ipynb",
         "load/wine.npz",
         "train.ipynb",

@@ -29,7 +29,7 @@ def test_the_schema_is_valid(schema: dict[str, Any]) -> None:
     ("kind", "schema", "elsewhere"),
     [
         (Pipeline, PIPELINE, {"folder"}),
-        (Step, PIPELINE["$defs"]["step"], set()),
+        (Step, PIPELINE["$defs"]["step"], {"backoff", "longest_pause"}),  # in retries
         (PipelineModel, PIPELINE["properties"]["model"], set()),
         (Gate, POLICY["$defs"]["gate"], set()),
     ],

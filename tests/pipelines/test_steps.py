@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jupyter_mlops.model.ports import CellProgress, ExecutionResult
-from jupyter_mlops.pipelines import StepProgress, steps
+from jupyter_mlops.pipelines import StepProgress, attempts
 from jupyter_mlops.pipelines.steps import PlannedStep, StepRunner
 
 Script = Callable[[Path], str]
@@ -35,8 +35,10 @@ class Scripted:
         cwd: Path,
         env: Mapping[str, str],
         timeout: float | None = None,
+        cell_timeout: float | None = None,
         progress: Callable[[CellProgress], None] | None = None,
         clean: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        stoppable: Callable[[Callable[[bool], None]], None] | None = None,
     ) -> ExecutionResult:
         self.calls.append((notebook.stem, timeout))
         status = self.script[notebook.stem](output)
@@ -58,7 +60,7 @@ def bad(output: Path) -> str:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What would have been slept between attempts."""
     slept: list[float] = []
-    monkeypatch.setattr(steps.time, "sleep", slept.append)
+    monkeypatch.setattr(attempts.Control, "wait", lambda self, seconds: slept.append(seconds))
     return slept
 
 
@@ -169,7 +171,7 @@ def test_a_step_gets_its_own_limit_and_what_is_left_of_the_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr(steps.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(attempts.time, "monotonic", lambda: clock[0])
 
     def slow(output: Path) -> str:
         clock[0] += 40.0

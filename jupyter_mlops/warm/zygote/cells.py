@@ -130,6 +130,7 @@ class IPythonKernel(ipkernel.IPythonKernel):
     """ipykernel's, without channels."""
 
     _supports_kernel_subshells = False
+
     def _input_request(self, prompt: Any, ident: Any, parent: Any, password: bool = False) -> str:
         # Only where the code itself has switched input on; who runs us answers by an interrupt.
         sys.stdout.flush()

@@ -1,0 +1,6 @@
+"""The step cache: results of steps by everything that they were made from, and never a wrong one."""
+
+from .cache import RunCache, cached, with_evidence
+from .store import CacheStore, Removed, Summary
+
+__all__ = ["CacheStore", "Removed", "RunCache", "Summary", "cached", "with_evidence"]

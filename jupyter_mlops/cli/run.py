@@ -15,11 +15,12 @@ from ..pipelines import PIPELINE_FILE, RunOutcome, StepProgress, find_target, ru
 from ..project import Project, open_project
 from .output import duration, echo_json, json_option, number
 from .progress import RunLog, log_stream
+from .run_parameters import ParameterCommand, given_parameters, parameter_words, params_option
 
 __all__ = ["run"]
 
 
-@click.command()
+@click.command(cls=ParameterCommand)
 @click.argument("target")
 @click.option(
     "-p",
@@ -30,6 +31,7 @@ __all__ = ["run"]
     metavar="NAME VALUE",
     help="Set a parameter; may be given several times.",
 )
+@params_option
 @click.option(
     "--require-delivery",
     is_flag=True,
@@ -53,6 +55,7 @@ __all__ = ["run"]
 def run(
     target: str,
     parameters: tuple[tuple[str, str], ...],
+    parameter_files: tuple[Path, ...],
     require_delivery: bool,
     no_register: bool,
     timeout: float | None,
@@ -66,7 +69,7 @@ def run(
     """
     project = project_of(target)
     config = load_config(project.root)
-    given = dict(parameters)
+    given = given_parameters(parameters, parameter_files)
     log = RunLog(log_stream(as_json))
     announced = False
 
@@ -96,10 +99,7 @@ def run(
     if as_json:
         echo_json(outcome.to_dict())
         return outcome.exit_code
-    again = ["jupyter", "mlops", "run", target]
-    again += [
-        word for name, value in given.items() for word in ("-p", name, str(redact(name, value)))
-    ]
+    again = ["jupyter", "mlops", "run", target, *parameter_words(given)]
     _show_outcome(log, project, config, outcome, shlex.join(again))
     return outcome.exit_code
 

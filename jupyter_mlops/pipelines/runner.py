@@ -52,6 +52,7 @@ def run_pipeline(
     timeout: float | None = None,
     trigger: Mapping[str, str] | None = None,
     data: str = "auto",
+    deliver: str = "now",
 ) -> RunOutcome:
     """Execute a pipeline or a notebook, record the run in the journal and deliver it.
 
@@ -59,8 +60,8 @@ def run_pipeline(
     in seconds for the whole run; ``trigger`` says what fired it (``{"schedule": id}``) and becomes
     tags.  ``data`` is what a promoted pipeline reads: ``source``, ``pinned`` (the snapshots of its
     proof) or ``auto``, the sources that are here.  ``progress`` gets each cell and ``on_step`` each
-    step, in this thread.  The notebooks are not changed; their executed copies are in
-    ``.mlops/runs/<run id>/``.
+    step, in this thread.  ``deliver`` is ``now`` or ``later``: by the next command.  The notebooks
+    are not changed; their executed copies are in ``.mlops/runs/<run id>/``.
 
     A failing notebook and an interrupt are outcomes, not exceptions, and so is a tracking server
     that does not answer: the run is kept and a warning says so.  Raises ``UsageError`` and its kind
@@ -87,6 +88,8 @@ def run_pipeline(
         outcome = _execute(project, config, plan, steps, trigger or {})
         if outcome.status == "KILLED":
             return outcome  # who ends a run wants it to end now: the next command delivers
+        if deliver == "later":
+            return outcome
         try:
             outcome = _deliver(project, config, outcome)
         except KeyboardInterrupt as interrupt:

@@ -16,6 +16,7 @@ from ..project import Project, open_project
 from .output import duration, echo_json, json_option, number
 from .progress import RunLog, log_stream
 from .run_parameters import ParameterCommand, given_parameters, parameter_words, params_option
+from .run_reports import ReportOptions, Reports, Request, report_options
 
 __all__ = ["run"]
 
@@ -51,6 +52,7 @@ __all__ = ["run"]
     show_default=True,
     help="What a promoted pipeline reads: its sources, its snapshots, or what is here.",
 )
+@report_options
 @json_option
 def run(
     target: str,
@@ -60,6 +62,7 @@ def run(
     no_register: bool,
     timeout: float | None,
     data: str,
+    reports: ReportOptions,
     as_json: bool,
 ) -> int:
     """Execute a pipeline or a notebook headless and record the run.
@@ -71,6 +74,7 @@ def run(
     config = load_config(project.root)
     given = given_parameters(parameters, parameter_files)
     log = RunLog(log_stream(as_json))
+    written = Reports(project, config, reports, log.line).check()
     announced = False
 
     def on_step(step: StepProgress) -> None:
@@ -93,14 +97,17 @@ def run(
                 require_delivery=require_delivery,
                 timeout=timeout,
                 data=data,
+                on_output=log.output_of if reports.output else None,
             )
     finally:
         log.end()
     if as_json:
+        written.of_run(outcome, Request(target, given, data))
         echo_json(outcome.to_dict())
         return outcome.exit_code
     again = ["jupyter", "mlops", "run", target, *parameter_words(given)]
     _show_outcome(log, project, config, outcome, shlex.join(again))
+    written.of_run(outcome, Request(target, given, data))
     return outcome.exit_code
 
 

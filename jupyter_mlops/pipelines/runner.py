@@ -52,6 +52,7 @@ def run_pipeline(
     timeout: float | None = None,
     trigger: Mapping[str, str] | None = None,
     data: str = "auto",
+    on_output: Callable[[str, str], None] | None = None,
     deliver: str = "now",
 ) -> RunOutcome:
     """Execute a pipeline or a notebook, record the run in the journal and deliver it.
@@ -60,8 +61,9 @@ def run_pipeline(
     in seconds for the whole run; ``trigger`` says what fired it (``{"schedule": id}``) and becomes
     tags.  ``data`` is what a promoted pipeline reads: ``source``, ``pinned`` (the snapshots of its
     proof) or ``auto``, the sources that are here.  ``progress`` gets each cell and ``on_step`` each
-    step, in this thread.  ``deliver`` is ``now`` or ``later``: by the next command.  The notebooks
-    are not changed; their executed copies are in ``.mlops/runs/<run id>/``.
+    step, in this thread; ``on_output`` is given a step's name and each line (without its end) that
+    its cells print, live, without the secrets.  ``deliver`` is ``now`` or ``later``: by the next
+    command.  The notebooks are not changed; their executed copies are in ``.mlops/runs/<run id>/``.
 
     A failing notebook and an interrupt are outcomes, not exceptions, and so is a tracking server
     that does not answer: the run is kept and a warning says so.  Raises ``UsageError`` and its kind
@@ -84,6 +86,7 @@ def run_pipeline(
             on_cell=progress,
             on_step=on_step,
             redactor=default_redactor() if config.redact else None,
+            on_output=on_output,
         )
         outcome = _execute(project, config, plan, steps, trigger or {})
         if outcome.status == "KILLED":

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..journal import Redactor
 from ..model.ports import CellProgress, ExecutionResult, NotebookExecutor
+from .live_output import LineFeed
 from .outcome import StepOutcome, StepProgress
-from .secrets import cleaner
+from .secrets import cleaner, text_cleaner
 
 __all__ = ["PlannedStep", "StepRunner"]
 
@@ -54,6 +55,7 @@ class StepRunner:
         on_cell: Callable[[CellProgress], None] | None,
         on_step: Callable[[StepProgress], None] | None,
         redactor: Redactor | None = None,
+        on_output: Callable[[str, str], None] | None = None,
     ) -> None:
         self.redactor = redactor
         self.outcomes: list[StepOutcome] = []
@@ -62,6 +64,7 @@ class StepRunner:
         self._deadline = deadline
         self._on_cell = on_cell
         self._on_step = on_step
+        self._on_output = on_output
 
     def run(self, plan: list[PlannedStep]) -> None:
         """Execute the steps; one whose needs have not finished is skipped."""
@@ -122,6 +125,7 @@ class StepRunner:
         if left == 0.0:
             return _plain_error("TimeoutError", "no time was left for this step")
         self.executing = step
+        feed = self._feed(step)
         result: ExecutionResult = self._executor.execute(
             step.notebook,
             step.output,
@@ -130,8 +134,9 @@ class StepRunner:
             cwd=step.cwd,
             env=step.env,
             timeout=min(limits) if limits else None,
-            progress=self._on_cell,
+            progress=self._on_cell if feed is None else feed.between(self._on_cell),
             clean=cleaner(step.parameters, self.redactor),
+            **({} if feed is None else {"show": feed.feed}),
         )
         self.executing = None
         if result.status != "completed":
@@ -142,6 +147,14 @@ class StepRunner:
                 "FileNotFoundError", f"the notebook did not write {', '.join(missing)}"
             )
         return None
+
+    def _feed(self, step: PlannedStep) -> LineFeed | None:
+        """Who is told what the step's cells print; ``None`` where nobody wants to know."""
+        on_output = self._on_output
+        if on_output is None:
+            return None
+        without = text_cleaner(step.parameters, self.redactor)
+        return LineFeed(lambda line: on_output(step.name, without(line)))
 
     def _time_left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())

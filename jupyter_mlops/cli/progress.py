@@ -56,6 +56,18 @@ class RunLog:
         self._write("\n")
         self._open = None
 
+    def output(self, text: str) -> None:
+        """Show a line that the running cell printed; its own line goes on below.
+
+        The bar keeps it from being taken for a command of the CI system.
+        """
+        self.end()
+        self._write(self._fit(f"    | {text}") + "\n")
+
+    def output_of(self, step: str, text: str) -> None:
+        """The same, as ``run_pipeline`` tells it."""
+        self.output(text)
+
     def end(self) -> None:
         """Finish a line that was begun."""
         if self._open:

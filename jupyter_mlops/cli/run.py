@@ -15,12 +15,18 @@ from ..pipelines import PIPELINE_FILE, RunOutcome, StepProgress, find_target, ru
 from ..project import Project, open_project
 from .output import duration, echo_json, json_option, number
 from .progress import RunLog, log_stream
+from .run_parameters import ParameterCommand, given_parameters, parameter_words, params_option
 from .run_pipelines import RunCommand, pipeline_options
+from .run_reports import ReportOptions, Reports, Request, report_options
 
 __all__ = ["run"]
 
 
-@click.command(cls=RunCommand)
+class _RunCommand(RunCommand, ParameterCommand):
+    """Both: options whose value may be missing, and a help page with the target's parameters."""
+
+
+@click.command(cls=_RunCommand)
 @click.argument("target")
 @click.option(
     "-p",
@@ -31,6 +37,7 @@ __all__ = ["run"]
     metavar="NAME VALUE",
     help="Set a parameter; may be given several times.",
 )
+@params_option
 @click.option(
     "--require-delivery",
     is_flag=True,
@@ -58,15 +65,18 @@ __all__ = ["run"]
     help="What a promoted pipeline reads: its sources, its snapshots, or what is here.",
 )
 @pipeline_options
+@report_options
 @json_option
 def run(
     target: str,
     parameters: tuple[tuple[str, str], ...],
+    parameter_files: tuple[Path, ...],
     require_delivery: bool,
     deliver: str,
     no_register: bool,
     timeout: float | None,
     data: str,
+    reports: ReportOptions,
     as_json: bool,
     **of_steps: Any,
 ) -> int:
@@ -77,8 +87,9 @@ def run(
     """
     project = project_of(target)
     config = load_config(project.root)
-    given = dict(parameters)
+    given = given_parameters(parameters, parameter_files)
     log = RunLog(log_stream(as_json))
+    written = Reports(project, config, reports, log.line).check()
     announced = False
 
     def on_step(step: StepProgress) -> None:
@@ -101,19 +112,19 @@ def run(
             timeout=timeout,
             data=data,
             deliver=deliver,
+            on_output=log.output_of if reports.output else None,
             on_wait=lambda why: log.line(f"Waiting: {why}"),
             **of_steps,
         )
     finally:
         log.end()
     if as_json:
+        written.of_run(outcome, Request(target, given, data))
         echo_json(outcome.to_dict())
         return outcome.exit_code
-    again = ["jupyter", "mlops", "run", target]
-    again += [
-        word for name, value in given.items() for word in ("-p", name, str(redact(name, value)))
-    ]
+    again = ["jupyter", "mlops", "run", target, *parameter_words(given)]
     _show_outcome(log, project, config, outcome, shlex.join(again))
+    written.of_run(outcome, Request(target, given, data))
     return outcome.exit_code
 
 

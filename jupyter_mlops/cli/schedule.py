@@ -18,6 +18,7 @@ from ..errors import AgentUnavailable, RunError
 from ..model.schedule import CATCH_UP, OVERLAP, Schedule, Slot
 from ..project import Project, open_project
 from .output import ago, duration, echo_json, json_option, table
+from .run_parameters import ParameterCommand, given_parameters, params_option
 
 __all__ = ["schedule"]
 
@@ -36,7 +37,7 @@ def schedule() -> None:
     """
 
 
-@schedule.command()
+@schedule.command(cls=ParameterCommand)
 @click.argument("pipeline")
 @click.option("--cron", required=True, help="Five fields, such as '0 6 * * MON-FRI'.")
 @click.option("--tz", help="Time zone, such as Europe/Berlin; this machine's by default.")
@@ -44,6 +45,7 @@ def schedule() -> None:
     "-p", "--parameter", "parameters", type=(str, str), multiple=True, metavar="NAME VALUE",
     help="Set a parameter; may be given several times.",
 )  # fmt: skip
+@params_option
 @click.option(
     "--catch-up", type=click.Choice(CATCH_UP), default="latest", show_default=True,
     help="Which slots to fire that passed while no agent ran: the latest of a day, all, none.",
@@ -62,6 +64,7 @@ def add(
     cron: str,
     tz: str | None,
     parameters: tuple[tuple[str, str], ...],
+    parameter_files: tuple[Path, ...],
     catch_up: str,
     overlap: str,
     retries: int,
@@ -72,9 +75,8 @@ def add(
 
     project = open_project()
     zone = tz or local_timezone()
-    made = add_schedule(
-        project, pipeline, cron, zone, dict(parameters), catch_up, overlap, retries=retries
-    )
+    given = given_parameters(parameters, parameter_files)
+    made = add_schedule(project, pipeline, cron, zone, given, catch_up, overlap, retries=retries)
     agent, why_not = _agent(project)
     firings = next_firings(made)
     if as_json:

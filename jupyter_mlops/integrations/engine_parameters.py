@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from typing import Any
 from uuid import uuid4
 
+from ..model.python_value import python_code
+
 __all__ = ["ERROR_TAG", "inject", "known_language", "mark_error", "remove_error_marks"]
 
 ERROR_TAG = "papermill-error-cell-tag"
@@ -96,7 +98,8 @@ def _tagged(cells: list[dict[str, Any]], tag: str) -> int | None:
 
 def _code(parameters: dict[str, Any], kernel: str, language: str) -> str:
     # papermill asks for the kernel's name first; its Scala kernels alone matter there.
-    if language != "python" or find_spec("black") is not None:
+    ours = any(python_code(value) is not None for value in parameters.values())
+    if language != "python" or (find_spec("black") is not None and not ours):
         from papermill.translators import translate_parameters
 
         logging.getLogger("papermill").addHandler(logging.NullHandler())
@@ -106,7 +109,10 @@ def _code(parameters: dict[str, Any], kernel: str, language: str) -> str:
 
 
 def _python(value: Any) -> str:
-    """A value as papermill's PythonTranslator writes it."""
+    """A value as papermill's PythonTranslator writes it, or by its own code."""
+    code = python_code(value)
+    if code is not None:
+        return code
     if value is None or isinstance(value, (bool, int)):
         return f"{value}"
     if isinstance(value, float):

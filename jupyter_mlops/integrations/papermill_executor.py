@@ -60,6 +60,7 @@ class PapermillExecutor:
         progress: Callable[[CellProgress], None] | None = None,
         clean: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         stoppable: Callable[[Callable[[bool], None]], None] | None = None,
+        show: Callable[[str], None] | None = None,
     ) -> ExecutionResult:
         """Run it; see ``model.ports.NotebookExecutor.execute``."""
         node, name, language = _resolve(notebook, kernel, bool(parameters))
@@ -67,10 +68,12 @@ class PapermillExecutor:
             raise UsageError(f"the working folder {cwd} does not exist")
         # The first write shows at once whether there is a place for the output.
         _write(node, output, clean)
-        events: queue.SimpleQueue[CellProgress | None] = queue.SimpleQueue()
+        events: queue.SimpleQueue[CellProgress | str | None] = queue.SimpleQueue()
         execution = Execution(
             cwd=cwd, env=env, timeout=timeout, cell_timeout=cell_timeout, emit=events.put
         )
+        if show is not None:
+            execution.show = partial(_queue_text, events)
         places = {cell["id"]: index for index, cell in enumerate(node["cells"])}
         remove_error_marks(node)
         prepare(node, str(notebook), str(output))
@@ -82,7 +85,7 @@ class PapermillExecutor:
             stoppable(partial(_end, execution))
         work.start()
         try:
-            _pump(work, events, progress)
+            _pump(work, events, progress, show)
         except BaseException:
             # An interrupt, or what the caller's progress raised: end it all, then say so.
             execution.stop()
@@ -112,7 +115,7 @@ class _Work(threading.Thread):
         saver: Saver,
         output: Path,
         clean: Clean | None,
-        events: queue.SimpleQueue[CellProgress | None],
+        events: queue.SimpleQueue[CellProgress | str | None],
     ) -> None:
         super().__init__(name=f"run {output.name}", daemon=True)
         self.problem: BaseException | None = None
@@ -139,8 +142,9 @@ class _Work(threading.Thread):
 
 def _pump(
     work: _Work,
-    events: queue.SimpleQueue[CellProgress | None],
+    events: queue.SimpleQueue[CellProgress | str | None],
     progress: Callable[[CellProgress], None] | None,
+    show: Callable[[str], None] | None,
 ) -> None:
     while True:
         try:
@@ -152,7 +156,10 @@ def _pump(
             continue
         if event is None:
             return
-        if progress is not None:
+        if isinstance(event, str):
+            if show is not None:
+                show(event)
+        elif progress is not None:
             progress(event)
 
 
@@ -160,6 +167,16 @@ def _end(execution: Execution, at_once: bool) -> None:
     execution.stop()
     if at_once:
         execution.kill()
+
+
+def _queue_text(
+    events: queue.SimpleQueue[CellProgress | str | None], output: dict[str, Any]
+) -> None:
+    """What an output says as text; an error is told by how the cell ended."""
+    if output["output_type"] == "stream":
+        events.put(str(output["text"]))
+    elif "text/plain" in output.get("data", {}):
+        events.put(str(output["data"]["text/plain"]) + "\n")
 
 
 def _join(work: _Work, execution: Execution) -> None:

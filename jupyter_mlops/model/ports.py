@@ -287,6 +287,7 @@ class NotebookExecutor(Protocol):
         progress: Callable[[CellProgress], None] | None = None,
         clean: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         stoppable: Callable[[Callable[[bool], None]], None] | None = None,
+        show: Callable[[str], None] | None = None,
     ) -> ExecutionResult:
         """Run ``notebook`` and write the executed one to ``output``; the input is not changed.
 
@@ -295,12 +296,13 @@ class NotebookExecutor(Protocol):
         together, from when the kernel answers, ``cell_timeout`` for each.  ``clean`` is given the
         notebook (as JSON) before each write and returns what is written: without the secrets in it.
         A cell's failure, the kernel's death and a timeout are results, and the partial output is
-        kept.  ``progress`` is called in the calling thread; what it raises, and
-        ``KeyboardInterrupt``, ends the kernel and its processes, keeps the partial output and is
-        raised.  ``stoppable`` is given, before the kernel starts, a function that ends the
-        execution from any thread: with ``False`` its cell is interrupted first, with ``True`` its
-        processes are ended at once; the result is ``cancelled``.  Several may run at once in
-        different threads.  Raises ``NotebookError`` for a file that is no notebook and
+        kept.  ``show`` is given the text that cells print and show, as it comes, before secrets
+        are taken out of it.  ``progress`` and ``show`` are called in the calling thread; what they
+        raise, and ``KeyboardInterrupt``, ends the kernel and its processes, keeps the partial
+        output and is raised.  ``stoppable`` is given, before the kernel starts, a function that
+        ends the execution from any thread: with ``False`` its cell is interrupted first, with
+        ``True`` its processes are ended at once; the result is ``cancelled``.  Several may run at
+        once in different threads.  Raises ``NotebookError`` for a file that is no notebook and
         ``UsageError`` for a kernelspec that is not installed, both before anything is started or
         written.
         """

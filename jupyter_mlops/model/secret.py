@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 import os
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NoReturn
 
 from ..errors import UsageError
@@ -27,9 +29,10 @@ class Secret:
     text.  ``Secret.from_env("NAME")`` is pickled as the name of its variable; any other refuses.
     """
 
-    __slots__ = ("__weakref__", "_get", "_variable")
+    __slots__ = ("__weakref__", "_get", "_reference", "_variable")
     _get: Callable[[], str]
     _variable: str | None
+    _reference: str | None
 
     def __init__(self, value: str | bytes | Secret) -> None:
         """Raises ``UsageError`` for anything but a text, and for an empty one."""
@@ -47,6 +50,7 @@ class Secret:
         # A closure: tools that show an object's attributes (and vars()) find a function there.
         object.__setattr__(self, "_get", lambda: text)
         object.__setattr__(self, "_variable", None)
+        object.__setattr__(self, "_reference", None)
         _register(text)
 
     @classmethod
@@ -64,7 +68,38 @@ class Secret:
             )
         secret = cls(value)
         object.__setattr__(secret, "_variable", name)
+        object.__setattr__(secret, "_reference", f"env:{name}")
         return secret
+
+    @classmethod
+    def from_reference(cls, reference: str) -> Secret:
+        """The value behind ``env:NAME``, ``file:PATH`` (its last line end is no part of it) or
+        ``keyring:SERVICE/NAME`` (needs the package keyring).
+
+        Raises ``UsageError`` that names the reference where there is no value.
+        """
+        kind, _, place = reference.partition(":")
+        if kind == "env" and place:
+            return cls.from_env(place)
+        if kind == "file" and place:
+            value = _from_file(place)
+        elif kind == "keyring" and "/" in place:
+            value = _from_keyring(place)
+        else:
+            raise UsageError(
+                "that is no reference to a secret",
+                hint="It is env:NAME, file:PATH or keyring:SERVICE/NAME, and not the value itself.",
+            )
+        if not value:
+            raise UsageError(f"the secret {reference} is empty")
+        secret = cls(value)
+        object.__setattr__(secret, "_reference", reference)
+        return secret
+
+    @property
+    def reference(self) -> str | None:
+        """Where the value is from, as ``from_reference`` takes it; ``None`` where not known."""
+        return self._reference
 
     def reveal(self) -> str:
         """The value itself."""
@@ -129,3 +164,37 @@ def _register(value: str) -> None:
         while len(_known) > _MOST:
             del _known[next(iter(_known))]
         _snapshot = tuple(_known)
+
+
+def _from_file(path: str) -> str:
+    try:
+        with open(os.path.expanduser(path), encoding="utf-8") as file:
+            text = file.read(65537)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise UsageError(f"the secret file:{path} cannot be read: {reason}") from None
+    if len(text) > 65536:
+        raise UsageError(f"the secret file:{path} is longer than 65536 characters")
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _from_keyring(place: str) -> str | None:
+    service, _, name = place.rpartition("/")
+    try:
+        keyring = import_module("keyring")  # nobody needs it who keeps secrets elsewhere
+    except ImportError:
+        raise UsageError(
+            f"the secret keyring:{place} needs the package keyring, which is not installed here",
+            hint=f"{sys.executable} -m pip install keyring",
+        ) from None
+    try:
+        value: str | None = keyring.get_password(service, name)
+    except Exception as error:  # each backend has errors of its own
+        raise UsageError(
+            f"the keyring did not give keyring:{place}: {type(error).__name__}"
+        ) from None
+    if value is None:
+        raise UsageError(
+            f"the keyring has no {place}", hint=f"keyring set {service} {name} stores it."
+        )
+    return value

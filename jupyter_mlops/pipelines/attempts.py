@@ -18,9 +18,10 @@ from typing import Any, Protocol
 
 from ..journal import Redactor
 from ..model.ports import CellProgress, ExecutionResult, NotebookExecutor
+from .live_output import LineFeed
 from .outcome import StepOutcome, StepProgress
 from .planned import PlannedStep
-from .secrets import cleaner, hide_secrets
+from .secrets import cleaner, hide_secrets, text_cleaner
 from .step_cache import CacheVerdict, StepCache
 
 __all__ = ["Attempts", "Control", "StepLedger", "plain_error"]
@@ -82,7 +83,10 @@ class Control:
 
 
 class Attempts:
-    """Runs one step; ``number`` of ``total`` are for what is told."""
+    """Runs one step; ``number`` of ``total`` are for what is told.
+
+    ``show`` is given each line that the cells print, without the secrets, in the step's thread.
+    """
 
     def __init__(
         self,
@@ -94,8 +98,10 @@ class Attempts:
         number: int = 1,
         total: int = 1,
         parallel: bool = False,
+        show: Callable[[str], None] | None = None,
     ) -> None:
         self._step = step
+        self._show = show
         self._control = control
         self._tell_step = tell
         self._cell = cell
@@ -156,6 +162,7 @@ class Attempts:
         limits = [limit for limit in (step.timeout, left) if limit is not None]
         if left == 0.0:
             return "failed", plain_error("TimeoutError", "no time was left for this step")
+        feed = self._feed()
         result: ExecutionResult = control.executor.execute(
             step.notebook,
             step.output,
@@ -165,8 +172,9 @@ class Attempts:
             env=step.env,
             timeout=min(limits) if limits else None,
             cell_timeout=step.cell_timeout,
-            progress=self._cell,
+            progress=self._cell if feed is None else feed.between(self._cell),
             clean=cleaner(step.parameters, control.redactor),
+            show=None if feed is None else feed.feed,
             stoppable=lambda stop: control.stoppable(step.name, stop),
         )
         with control.lock:
@@ -180,6 +188,13 @@ class Attempts:
             said = f"the notebook did not write {', '.join(missing)}"
             return "failed", plain_error("FileNotFoundError", said)
         return "finished", None
+
+    def _feed(self) -> LineFeed | None:
+        show = self._show
+        if show is None:
+            return None
+        without = text_cleaner(self._step.parameters, self._control.redactor)
+        return LineFeed(lambda line: show(without(line)))
 
     def _make_room(self) -> None:
         for path in self._step.outputs.values():

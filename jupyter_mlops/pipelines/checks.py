@@ -15,7 +15,7 @@ from ..model.pipeline import Parameter, Pipeline
 from ..model.registry import check_model_name
 from .graph import ancestors, find_cycle
 from .names import is_parameter_name
-from .parameters import expected
+from .parameters import expected, value_problem
 from .validation import closest, show
 
 __all__ = ["pipeline_problems"]
@@ -36,8 +36,6 @@ def pipeline_problems(pipeline: Pipeline) -> Iterator[str]:
 
 
 def _parameter_problems(parameter: Parameter) -> Iterator[str]:
-    from jsonschema import Draft202012Validator
-
     where = f"parameters.{parameter.name}"
     if not is_parameter_name(parameter.name):
         yield f"{where}: {show(parameter.name)} cannot name a parameter: it is not an identifier"
@@ -47,7 +45,7 @@ def _parameter_problems(parameter: Parameter) -> Iterator[str]:
         except (re.error, OverflowError) as error:
             yield f"{where}.pattern: {show(pattern)} is not a regular expression: {error}"
             return
-    if not Draft202012Validator(parameter.schema).is_valid(parameter.default):
+    if value_problem(parameter.default, parameter.schema) is not None:
         wanted = expected(parameter.schema)
         yield f"{where}.default: expected {wanted}, got {show(parameter.default)}"
 
@@ -57,7 +55,9 @@ def _patterns(schema: Any) -> Iterator[str]:
         if isinstance(schema.get("pattern"), str):
             yield schema["pattern"]
         yield from _patterns(schema.get("items"))
-        for inner in schema.get("properties", {}).values():
+        yield from _patterns(schema.get("additionalProperties"))
+        inside = [*schema.get("anyOf", ()), *schema.get("prefixItems", ())]
+        for inner in (*inside, *schema.get("properties", {}).values()):
             yield from _patterns(inner)
 
 

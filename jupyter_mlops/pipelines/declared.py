@@ -11,8 +11,9 @@ import ast
 import io
 import re
 import tokenize
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from ..errors import NotebookError, ParameterError
 from ..model.pipeline import Parameter
 from .light_notebook import light_notebook
 from .names import is_parameter_name
+from .parameter_annotations import UNKNOWN, default_of, kind_of_parameter
+from .parameter_kinds import Kind, schema_of
 from .parameters import check_parameters
 
 __all__ = [
@@ -36,17 +39,6 @@ HOW_TO_TAG = (
     "Put the parameters into a cell of their own and give it the tag 'parameters': in JupyterLab "
     "select the cell, open the Property Inspector (the gears at the right) and add the tag there."
 )
-_ANNOTATIONS = {
-    "int": {"type": "integer"},
-    "float": {"type": "number"},
-    "str": {"type": "string"},
-    "bool": {"type": "boolean"},
-    "list": {"type": "array"},
-    "tuple": {"type": "array"},
-    "dict": {"type": "object"},
-    "None": {"type": "null"},
-}
-_UNKNOWN = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +46,15 @@ class DeclaredParameters:
     """What a notebook's ``parameters`` cell declares.
 
     ``opaque`` names those whose default is not a literal: they can be set, and their default is
-    whatever the cell computes.  ``tagged`` says whether there is such a cell, ``readable`` whether
-    it could be read (other languages than Python cannot).
+    whatever the cell computes.  ``required`` are those that the cell only annotates: ``n: int``.
+    ``kinds`` says what each is in Python.  ``tagged`` says whether there is such a cell,
+    ``readable`` whether it could be read (other languages than Python cannot).
     """
 
     parameters: tuple[Parameter, ...] = ()
     opaque: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
     tagged: bool = False
     readable: bool = True
 
@@ -143,8 +138,7 @@ def declared_parameters(node: Any, path: Path | str) -> DeclaredParameters:
         raise NotebookError(
             f"the parameters cell of {path} is not valid Python{where}: {error}", path=str(path)
         ) from error
-    found, opaque = _read(source, tree)
-    return DeclaredParameters(tuple(found.values()), frozenset(opaque), tagged=True)
+    return _read(source, tree)
 
 
 def parameters_in(source: str) -> tuple[Parameter, ...]:
@@ -152,25 +146,35 @@ def parameters_in(source: str) -> tuple[Parameter, ...]:
 
     Raises ``SyntaxError`` for what is not Python.
     """
-    found, _ = _read(source, ast.parse(source))
-    return tuple(found.values())
+    return _read(source, ast.parse(source)).parameters
 
 
-def _read(source: str, tree: ast.Module) -> tuple[dict[str, Parameter], set[str]]:
+def _read(source: str, tree: ast.Module) -> DeclaredParameters:
     comments = _comments(source)
     found: dict[str, Parameter] = {}
+    kinds: dict[str, Kind] = {}
     opaque: set[str] = set()
+    bare: set[str] = set()
     for statement in tree.body:
         for name, annotation, value in _assignments(statement):
-            default = _literal(value)
-            schema = _schema(annotation, default)
+            text = comments.get(statement.end_lineno or 0, "")
+            if annotation is None:
+                annotation, text = _type_comment(text)
+            default, told = default_of(value)
+            kinds[name] = kind_of_parameter(annotation, told)
             opaque.discard(name)
-            if default is _UNKNOWN:
+            if value is None:
+                bare.add(name)
+            if default is UNKNOWN:
                 opaque.add(name)
                 default = None
-            text = comments.get(statement.end_lineno or 0, "")
-            found[name] = Parameter(name, default, schema, text)
-    return found, opaque
+            found[name] = Parameter(name, default, schema_of(kinds[name]), text)
+    stored = (n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in bare)
+    counts = Counter(node.id for node in stored if isinstance(node.ctx, ast.Store))
+    required = frozenset(name for name in bare if counts[name] == 1)
+    return DeclaredParameters(
+        tuple(found.values()), frozenset(opaque), required, kinds, tagged=True
+    )
 
 
 def notebook_values(
@@ -195,6 +199,13 @@ def notebook_values(
         values = check_parameters(untyped, given)
         return values, dict(values)
     values = check_parameters(declared.parameters, given, of=str(path))
+    missing = [p.name for p in declared.parameters if p.name in declared.required - values.keys()]
+    if missing:
+        raise ParameterError(
+            f"{path} needs a value for {', '.join(map(repr, missing))}: its cell gives no default",
+            hint=f"Give it with -p {missing[0]} VALUE.",
+            parameter=missing[0],
+        )
     known = {p.name: p.default for p in declared.parameters if p.name not in declared.opaque}
     return values, known | values
 
@@ -211,96 +222,15 @@ def _assignments(statement: ast.stmt) -> list[tuple[str, ast.expr | None, ast.ex
     return []
 
 
-def _literal(value: ast.expr | None) -> Any:
-    if value is None:
-        return _UNKNOWN
+def _type_comment(text: str) -> tuple[ast.expr | None, str]:
+    """papermill's other way to give a type: ``n = 5  # type: int how many``."""
+    match = re.match(r"type:\s*([\w.]+(?:\[[^#]*\])?)\s*(.*)", text)
+    if match is None:
+        return None, text
     try:
-        literal = ast.literal_eval(value)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return _UNKNOWN
-    return _as_json(literal)
-
-
-def _as_json(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (list, tuple)):
-        items = [_as_json(item) for item in value]
-        return _UNKNOWN if any(item is _UNKNOWN for item in items) else items
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        items = [_as_json(item) for item in value.values()]
-        if any(item is _UNKNOWN for item in items):
-            return _UNKNOWN
-        return dict(zip(value, items, strict=True))
-    return _UNKNOWN  # bytes, sets, complex numbers: Python, and not JSON
-
-
-def _schema(annotation: ast.expr | None, default: Any) -> dict[str, Any]:
-    if annotation is not None:
-        schema = _annotated(annotation)
-        if schema is not None:
-            return schema
-    if isinstance(default, bool):
-        return {"type": "boolean"}
-    if isinstance(default, (int, float)):
-        # ``alpha = 1`` often means a number; ``n: int = 1`` says that it must be a whole one.
-        return {"type": "number"}
-    for kind, name in ((str, "string"), (list, "array"), (dict, "object")):
-        if isinstance(default, kind):
-            return {"type": name}
-    return {}
-
-
-def _annotated(annotation: ast.expr) -> dict[str, Any] | None:
-    """The schema of an annotation, ``None`` where we do not know what it means."""
-    if isinstance(annotation, ast.Constant):
-        if annotation.value is None:
-            return {"type": "null"}
-        if isinstance(annotation.value, str):
-            try:
-                return _annotated(ast.parse(annotation.value, mode="eval").body)
-            except SyntaxError:
-                return None
-    if isinstance(annotation, ast.Name):
-        known = _ANNOTATIONS.get(annotation.id)
-        return None if known is None else dict(known)
-    if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
-        return _either([annotation.left, annotation.right])
-    if isinstance(annotation, ast.Subscript):
-        return _subscripted(annotation)
-    return None
-
-
-def _subscripted(annotation: ast.Subscript) -> dict[str, Any] | None:
-    base = annotation.value
-    name = base.id if isinstance(base, ast.Name) else getattr(base, "attr", "")
-    inner = annotation.slice
-    arguments = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
-    if name == "Optional":
-        return _either([inner, ast.Constant(None)])
-    if name == "Union":
-        return _either(arguments)
-    if name == "Literal":
-        values = [_literal(argument) for argument in arguments]
-        return None if any(value is _UNKNOWN for value in values) else {"enum": values}
-    if name.lower() in ("list", "sequence", "tuple"):
-        item = _annotated(arguments[0]) if len(arguments) == 1 else None
-        return {"type": "array"} | ({"items": item} if item else {})
-    if name.lower() in ("dict", "mapping"):
-        return {"type": "object"}
-    return None
-
-
-def _either(options: list[ast.expr]) -> dict[str, Any] | None:
-    types: list[str] = []
-    for option in options:
-        schema = _annotated(option)
-        if schema is None or set(schema) != {"type"}:
-            return None
-        kinds = schema["type"]
-        types += [kinds] if isinstance(kinds, str) else kinds
-    unique = list(dict.fromkeys(types))
-    return {"type": unique[0] if len(unique) == 1 else unique}
+        return ast.parse(match[1], mode="eval").body, match[2]
+    except (SyntaxError, ValueError):
+        return None, text
 
 
 def _comments(source: str) -> dict[int, str]:

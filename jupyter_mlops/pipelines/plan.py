@@ -15,6 +15,7 @@ from .data import data_parameters
 from .declared import declared_parameters, notebook_values, read_notebook
 from .files import PIPELINE_FILE
 from .graph import execution_order
+from .parameter_injection import injected_values
 from .parameters import effective_parameters
 from .planned import PlannedStep
 from .resources import demand_of
@@ -90,15 +91,15 @@ def plan_pipeline(
         own = {n: v for n, v in params.items() if n in declared.names or not declared.readable}
         unused -= set(own)
         outputs = {name: files[f"{step.name}.{name}"] for name in step.outputs}
+        own |= {name: str(path) for name, path in outputs.items()}
+        own |= {name: str(files[reference]) for name, reference in step.inputs.items()}
         planned[step.name] = PlannedStep(
             name=step.name,
             notebook=path,
             output=run_folder / f"{step.name}.ipynb",
             cwd=project.root,
             kernel=pipeline.kernelspec,
-            parameters=own
-            | {name: str(path) for name, path in outputs.items()}
-            | {name: str(files[reference]) for name, reference in step.inputs.items()},
+            parameters=injected_values(project, declared, own, path),
             env=_environment(path, run_id, step.name),
             needs=step.needs,
             outputs=outputs,
@@ -160,7 +161,7 @@ def plan_notebook(
         output=folder / path.name,
         cwd=path.parent,
         kernel=None,
-        parameters=values,
+        parameters=injected_values(project, declared, values, shown),
         env=_environment(path, run_id, path.stem),
     )
     return Plan(

@@ -69,6 +69,7 @@ def run_pipeline(
     on_wait: Callable[[str], None] | None = None,
     parent_run: str | None = None,
     cache: bool = True,
+    on_output: Callable[[str, str], None] | None = None,
 ) -> RunOutcome:
     """Execute a pipeline or a notebook, record the run in the journal and deliver it.
 
@@ -76,8 +77,10 @@ def run_pipeline(
     in seconds for the whole run; ``trigger`` says what fired it (``{"schedule": id}``) and becomes
     tags.  ``data`` is what a promoted pipeline reads: ``source``, ``pinned`` (the snapshots of its
     proof) or ``auto``, the sources that are here.  ``progress`` gets each cell and ``on_step`` each
-    step, in this thread.  ``deliver`` is ``now``, ``later`` or ``auto``, see ``delivering``.  The
-    notebooks are not changed; their executed copies are in ``.mlops/runs/<run id>/``.
+    step, in this thread; ``on_output`` is given a step's name and each line (without its end) that
+    its cells print, live, without the secrets.  ``deliver`` is ``now``, ``later`` or ``auto``, see
+    ``delivering``.  The notebooks are not changed; their executed copies are in
+    ``.mlops/runs/<run id>/``.
 
     Steps whose needs have finished run at once, at most ``jobs`` (``None``: as many as there are
     processors) and as far as the machine has what they ask for.  ``cell_timeout`` is in seconds for
@@ -128,6 +131,7 @@ def run_pipeline(
                 jobs=jobs or max(1, math.ceil(capacity.cpus)),
                 capacity=capacity,
                 fail_fast=fail_fast,
+                on_output=on_output,
             )
             kept = cached(project, config, order.plan, steps.control, cache)
             order = replace(order, plan=held.enter_context(kept))

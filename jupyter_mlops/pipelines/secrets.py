@@ -16,9 +16,10 @@ from typing import Any
 
 from ..capture.redact import REDACTED, redact
 from ..journal import Redactor
+from ..model.python_value import python_code
 from .files import write_atomic
 
-__all__ = ["cleaner", "hide_secrets"]
+__all__ = ["cleaner", "hide_secrets", "text_cleaner"]
 
 _SHORTEST = 4  # characters: a shorter text is in too many innocent places
 
@@ -44,7 +45,12 @@ def cleaner(
     The values of secretly named parameters become ``***``, wherever they are; ``redactor`` finds
     the others (``None``: they stay).
     """
-    names = [name for name, value in parameters.items() if redact(name, value) != value]
+    # A reference to a secret is none: the kernel looks it up, and only the name is written.
+    names = [
+        name
+        for name, value in parameters.items()
+        if redact(name, value) != value and ".Secret.from_reference(" not in str(python_code(value))
+    ]
     values = [value for name in names for value in _texts(parameters[name])]
     # The longest first: a value may be the beginning of another.
     values = sorted(set(values), key=len, reverse=True)
@@ -54,6 +60,19 @@ def cleaner(
             notebook = _without_parameters(copy.deepcopy(notebook), names)
             notebook = _replaced(notebook, values)
         return notebook if redactor is None else redactor.redact_notebook(notebook)
+
+    return clean
+
+
+def text_cleaner(parameters: Mapping[str, Any], redactor: Redactor | None) -> Callable[[str], str]:
+    """The same for a text that is shown."""
+    secret = [value for name, value in parameters.items() if redact(name, value) != value]
+    values = sorted({text for value in secret for text in _texts(value)}, key=len, reverse=True)
+
+    def clean(text: str) -> str:
+        for value in values:
+            text = text.replace(value, REDACTED)
+        return text if redactor is None else redactor.redact_text(text)
 
     return clean
 

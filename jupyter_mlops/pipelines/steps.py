@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ..journal import Redactor
@@ -24,6 +24,14 @@ from .step_queue import StepQueue
 __all__ = ["PlannedStep", "StepRunner"]
 
 _LOOK = 0.5  # seconds between two looks whether the run is to end
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line that a cell of a step has printed."""
+
+    step: str
+    text: str
 
 
 class StepRunner:
@@ -48,6 +56,7 @@ class StepRunner:
         jobs: int = 1,
         capacity: Capacity | None = None,
         fail_fast: bool = False,
+        on_output: Callable[[str, str], None] | None = None,
     ) -> None:
         self.redactor = redactor
         self.cancelled: Callable[[], bool] | None = None
@@ -63,8 +72,10 @@ class StepRunner:
         self._threads: dict[str, threading.Thread] = {}
         self._free_gpus = list(self._capacity.gpu_ids)
         self._events: queue.SimpleQueue[
-            CellProgress | StepProgress | tuple[str, StepOutcome | BaseException]
+            CellProgress | StepProgress | _Line | tuple[str, StepOutcome | BaseException]
         ] = queue.SimpleQueue()
+
+        self._on_output = on_output
 
     @property
     def outcomes(self) -> list[StepOutcome]:
@@ -141,6 +152,9 @@ class StepRunner:
             number=number,
             total=len(self._plan),
             parallel=parallel,
+            show=None
+            if self._on_output is None
+            else lambda text: self._events.put(_Line(step.name, text)),
         )
 
         def work() -> None:
@@ -166,8 +180,11 @@ class StepRunner:
         self._free_gpus = self._free_gpus[len(own) :]
         return replace(step, env={**step.env, "CUDA_VISIBLE_DEVICES": ",".join(own)}), own
 
-    def _show(self, event: CellProgress | StepProgress) -> None:
-        if isinstance(event, CellProgress):
+    def _show(self, event: CellProgress | StepProgress | _Line) -> None:
+        if isinstance(event, _Line):
+            if self._on_output is not None:
+                self._on_output(event.step, event.text)
+        elif isinstance(event, CellProgress):
             if self._on_cell is not None:
                 self._on_cell(event)
         elif self._on_step is not None:

@@ -43,8 +43,8 @@ def notebook(*cells: str, tag: str = "parameters", language: str | None = None) 
         ("x: typing.Union[int, str] = 1", "x", 1, {"type": ["integer", "string"]}),
         ("x: Literal['a', 'b'] = 'a'", "x", "a", {"enum": ["a", "b"]}),
         ("x: list[str] = ['a']", "x", ["a"], {"type": "array", "items": {"type": "string"}}),
-        ("x: dict[str, int] = {}", "x", {}, {"type": "object"}),
-        ("x: Path = 'a'", "x", "a", {"type": "string"}),
+        ("x: dict = {}", "x", {}, {"type": "object"}),
+        ("x: Path = 'a'", "x", "a", {"type": "string", "format": "path"}),
         ("cols = ('a', 'b')", "cols", ["a", "b"], {"type": "array"}),
         ("o = {'a': [1, None]}", "o", {"a": [1, None]}, {"type": "object"}),
         ("# comment\n%matplotlib inline\n!ls\nn = 1", "n", 1, {"type": "number"}),
@@ -61,7 +61,7 @@ def test_literal_assignments(source: str, name: str, default: Any, schema: Any) 
 
 @pytest.mark.parametrize(
     "source",
-    ["x = f()", "x = date.today()", "x = {1, 2}", "x = b'a'", "x = 1j", "x: int", "x = [f]"],
+    ["x = f()", "x = date.today()", "x = time()", "x = b'a'", "x = 1j", "x: int", "x = [f]"],
 )
 def test_other_assignments_declare_a_name_without_a_known_default(source: str) -> None:
     found = declared_parameters(notebook(source), "a.ipynb")

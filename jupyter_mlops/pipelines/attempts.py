@@ -174,8 +174,8 @@ class Attempts:
             cell_timeout=step.cell_timeout,
             progress=self._cell if feed is None else feed.between(self._cell),
             clean=cleaner(step.parameters, control.redactor),
-            show=None if feed is None else feed.feed,
             stoppable=lambda stop: control.stoppable(step.name, stop),
+            **({} if feed is None else {"show": feed.feed}),
         )
         with control.lock:
             control.stops.pop(step.name, None)

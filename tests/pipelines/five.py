@@ -142,7 +142,7 @@ def arm(point: str) -> None:
             "begin": (runner.RunnerJournal, "start"),
             "record": (runner.RunnerJournal, "finish"),
             "end": (runner.StateFile, "end"),
-            "delivery": (runner, "_deliver"),
+            "delivery": (runner, "deliver_outcome"),
         }[step]
         _wrap(holder, name, what, lambda arguments: True)
     elif what == "in":

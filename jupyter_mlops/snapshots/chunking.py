@@ -247,6 +247,10 @@ class Reader:
         """The rows ``low:high`` of a stream of a column."""
         return self._fixed(node["streams"][name], node["rows"], low, high)
 
+    def text_rows(self, node: Node, name: str, low: int, high: int) -> Text:
+        """The rows ``low:high`` of a stream of a column."""
+        return self._text(node["streams"][name], node["rows"], low, high)
+
     def coded(self, node: Node, name: str) -> Coded | None:
         """All rows of a stream of strings; ``None`` where not every chunk has a dictionary."""
         import pyarrow

@@ -93,8 +93,11 @@ def case(
 def _frame(kind: str, size: float) -> pd.DataFrame:
     if kind == "floats":
         rows = int(size / 8 / 1000)
-        values = np.random.default_rng(0).normal(size=(1000, rows)).round(3).T
-        return pd.DataFrame(values, columns=[f"c{n}" for n in range(1000)], copy=False)
+        values = np.empty((1000, rows))
+        random = np.random.default_rng(0)
+        for column in values:  # One by one: it must not be there twice.
+            column[:] = random.normal(size=rows).round(3)
+        return pd.DataFrame(values.T, columns=[f"c{n}" for n in range(1000)], copy=False)
     return flights(int(size / 216))
 
 

@@ -30,7 +30,7 @@ Node = dict[str, Any]
 
 _PATCHED = 8  # A patch is taken for at most one changed row in so many.
 _MOST_CODES = 65_536
-_TOGETHER = 32  # Chunks that are in memory twice.
+_TOGETHER = 8  # Chunks that are in memory twice.
 
 
 class Writer:

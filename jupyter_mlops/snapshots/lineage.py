@@ -24,7 +24,7 @@ _LEAST_ROWS = 1024
 _LONG = 1 << 20  # Rows: more than 16 chunks.
 _CUT_SHARE = 200  # A smaller part of the rows than this is worth less than the chunks at its ends.
 _CUTS = 4
-_BLOCK = 1 << 19  # Rows.
+_BLOCK = 1 << 17  # Rows.
 _LOOK = 1 << 16
 # What a stream says of a row that has nothing to say.
 _USUAL = {"valid": 1, "missing": 0, "kinds": ord("s")}
@@ -138,7 +138,8 @@ class Lineage:
         if len(mine) != len(self._base) or int(node["length"]) != self._length:
             return False
         read = self._reader.fixed_rows if isinstance(mine, Fixed) else self._reader.text_rows
-        if self._where is None:  # Some rows come twice.
+        where = self._where
+        if where is None:  # Some rows come twice.
             whole = read(node, name, 0, self._length)
             return all(
                 whole.take(self._base[start : start + _BLOCK]).same(
@@ -147,23 +148,9 @@ class Lineage:
                 for start in range(0, len(mine), _BLOCK)
             )
         return all(
-            self._is_block(read(node, name, low, high), mine, low, high)
+            _is_block(read(node, name, low, high), mine, where[low:high])
             for low, high in _blocks(node["rows"])
         )
-
-    def _is_block(self, stored: Fixed | Text, mine: Fixed | Text, low: int, high: int) -> bool:
-        """Whether rows of the base, ``low:high``, are what they should be where they went."""
-        import numpy
-
-        where = self._where[low:high]
-        kept = numpy.flatnonzero(where >= 0)
-        if len(kept) < high - low:
-            stored, where = stored.take(kept), where[kept]
-        if not len(kept):
-            return True
-        first, last = int(where[0]), int(where[-1]) + 1
-        together = last - first == len(where) and bool((where[1:] > where[:-1]).all())
-        return stored.same(mine.slice(first, last) if together else mine.take(where))
 
     def index(self, index: Column) -> Node | None:
         """The node of an index that is the numbers themselves, by the rule of the parent's."""
@@ -228,6 +215,34 @@ def logical_index(tree: Node, reader: Reader, low: int, high: int) -> Any:
     return pandas.Index(values, dtype="int64", name=label_of(node["names"][0]))
 
 
+def _is_block(stored: Fixed | Text, mine: Fixed | Text, where: Any) -> bool:
+    """Whether rows of the base are what they should be ``where`` they went (-1: nowhere)."""
+    import numpy
+
+    kept = numpy.flatnonzero(where >= 0)
+    if not len(kept):
+        return True
+    if len(kept) < len(where):
+        stored, where = stored.take(kept), where[kept]
+    first, last = int(where[0]), int(where[-1]) + 1
+    together = last - first == len(where) and bool((where[1:] > where[:-1]).all())
+    return stored.same(mine.slice(first, last) if together else mine.take(where))
+
+
+def _in_range(labels: Any, rule: range) -> Any:
+    """The places of labels in a range; ``None`` where one is not in it."""
+    import numpy
+
+    found = numpy.empty(len(labels), narrow(len(rule)))
+    for start in range(0, len(labels), _BLOCK):
+        part = labels[start : start + _BLOCK] - rule.start
+        places = part // rule.step
+        if (places * rule.step != part).any() or not 0 <= places.min() <= places.max() < len(rule):
+            return None
+        found[start : start + _BLOCK] = places
+    return found
+
+
 def _where(numbers: Any, length: int) -> Any:
     """Where each row of the base went, -1 where nowhere; ``None`` if one went to two places."""
     import numpy
@@ -243,7 +258,7 @@ def _blocks(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Rows of a few chunks together."""
     low = high = 0
     for count in rows:
-        if high > low and high + count - low > _BLOCK // 4:
+        if high > low and high + count - low > _BLOCK // 2:
             yield low, high
             low = high
         high += count
@@ -262,12 +277,16 @@ def _by_index(source: Any, old: Node, reader: Reader) -> Any:
         return None
     if now.nlevels != 1 or not before.is_unique or now.dtype != before.dtype:
         return None
-    numbers = before.get_indexer(now)
-    if (numbers < 0).any():
+    rule = getattr(before, "_range", None)
+    if isinstance(rule, range) and now.dtype == "int64":
+        numbers = _in_range(now.to_numpy(), rule)
+    else:
+        numbers = before.get_indexer(now)
+    if numbers is None or (numbers < 0).any():
         return None
     if len(numbers) == len(before) and numbers[0] == 0 and (numbers[1:] > numbers[:-1]).all():
         return None  # All of them, as they were.
-    return numbers.astype(narrow(len(before)))
+    return numbers.astype(narrow(len(before)), copy=False)
 
 
 def _by_key(source: Any, old: Node, reader: Reader) -> Any:

@@ -19,7 +19,7 @@ __all__ = ["narrow", "order_of", "read_numbers", "sorted_by", "store_numbers"]
 
 Node = dict[str, Any]
 _HEAD = 1024
-_BLOCK = 1 << 18  # Rows.
+_BLOCK = 1 << 16  # Rows.
 _MOST_COLUMNS = 50
 _OF_A_FRAME = ("name", "taken", "whole")
 

@@ -76,8 +76,7 @@ def case(
         command += ["--limit", str(limit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
-        print(f"{title:44} failed: {said[-1]}")
+        print(f"{title:44} failed: {done.stderr.strip().splitlines()[-1]}")
         return False
     found = json.loads(done.stdout)
     budget = most if most is not None else 0.15 * found["value"]
@@ -94,8 +93,10 @@ def case(
 def _frame(kind: str, size: float) -> pd.DataFrame:
     if kind == "floats":
         rows = int(size / 8 / 1000)
-        values = np.random.default_rng(0).normal(size=(1000, rows))
-        np.round(values, 3, out=values)  # in place: it may be more than half of the memory
+        values = np.empty((1000, rows))
+        random = np.random.default_rng(0)
+        for column in values:  # One by one: it must not be there twice.
+            column[:] = random.normal(size=rows).round(3)
         return pd.DataFrame(values.T, columns=[f"c{n}" for n in range(1000)], copy=False)
     return flights(int(size / 216))
 

@@ -30,7 +30,7 @@ Node = dict[str, Any]
 
 _PATCHED = 8  # A patch is taken for at most one changed row in so many.
 _MOST_CODES = 65_536
-_TOGETHER = 32  # Chunks that are in memory twice.
+_TOGETHER = 8  # Chunks that are in memory twice.
 
 
 class Writer:
@@ -246,6 +246,10 @@ class Reader:
     def fixed_rows(self, node: Node, name: str, low: int, high: int) -> Fixed:
         """The rows ``low:high`` of a stream of a column."""
         return self._fixed(node["streams"][name], node["rows"], low, high)
+
+    def text_rows(self, node: Node, name: str, low: int, high: int) -> Text:
+        """The rows ``low:high`` of a stream of a column."""
+        return self._text(node["streams"][name], node["rows"], low, high)
 
     def coded(self, node: Node, name: str) -> Coded | None:
         """All rows of a stream of strings; ``None`` where not every chunk has a dictionary."""

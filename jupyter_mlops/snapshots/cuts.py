@@ -58,8 +58,8 @@ def key_cuts(values: Any) -> tuple[list[int], list[int]]:
     rows = len(values)
     bits = values.view("u8")
     found: list[int] = []
-    for start in range(0, rows, 1 << 20):  # A block at a time: the product is a copy.
-        part = bits[start : start + (1 << 20)] * numpy.uint64(_GOLDEN)
+    for start in range(0, rows, 1 << 16):  # A block at a time: the product is a copy.
+        part = bits[start : start + (1 << 16)] * numpy.uint64(_GOLDEN)
         limit = numpy.uint64(2**64 // (LEAF_ROWS * 3 // 4))
         found.extend((numpy.flatnonzero(part < limit) + start).tolist())
     cuts, least, most = [0], LEAF_ROWS // 4, LEAF_ROWS * 3

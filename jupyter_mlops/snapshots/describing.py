@@ -20,14 +20,14 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
 from ..errors import CorruptError, NotFoundError
-from .chunking import Read, Reader
+from .chunking import Read, Reader, chunks_of
 from .chunks import decode_chunk
 from .lineage import logical_column
 from .manifests import Manifest, canonical
@@ -52,6 +52,7 @@ Node = dict[str, Any]
 _MAGIC = b"MLSTAT1\n"
 _INLINE = 64_000_000  # Bytes in memory.
 _MOST = 1 << 28
+_TOGETHER = 1 << 19  # Rows of all columns that are read at once.
 _NESTED = 1000  # A longer list is not one of frames.
 
 
@@ -63,14 +64,53 @@ def is_late(value: Any) -> bool:
 def describe(tree: Node, read: Read, known: Mapping[str, Any] | None = None) -> Node:
     """The statistics of a stored value, as ``encode`` makes them of one in memory.
 
-    Columns are read one at a time; those that ``known`` describes are not read.  Raises
+    Long columns are read one at a time; those that ``known`` describes are not read.  Raises
     ``NotFoundError``, ``CorruptError``.
     """
     statistics = Statistics(dict(known or {}))
-    reader = Reader(read, trust=True, coded=True)  # Bytes are counted; nothing is unpickled.
-    for frame, node in _columns(tree):
-        statistics.add(node.get("name", ""), _reading(frame, node, reader), node)
+    ahead = _Ahead(read)
+    reader = Reader(ahead, trust=True, coded=True)  # Bytes are counted; nothing is unpickled.
+    for batch in _batches(_columns(tree)):
+        wanted = [node for _, node in batch if not statistics.knows(node)]
+        if len(wanted) > 1:
+            ahead.fetch(wanted)
+        for frame, node in batch:
+            statistics.add(node.get("name", ""), _reading(frame, node, reader), node)
     return statistics.result(tree)
+
+
+class _Ahead:
+    """Reads the chunks of several columns at once: to ask for each takes longer than to read it."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._here: dict[str, memoryview] = {}
+
+    def fetch(self, nodes: Sequence[Node]) -> None:
+        """Read the chunks of these columns, and forget those of others."""
+        ids = list(dict.fromkeys(id for node in nodes for id in chunks_of(node)))
+        self._here = {}
+        self._here = dict(zip(ids, self._read(ids), strict=True))
+
+    def __call__(self, ids: Sequence[str]) -> list[memoryview]:
+        if all(id in self._here for id in ids):
+            return [self._here[id] for id in ids]
+        return self._read(ids)
+
+
+def _batches(columns: Iterator[tuple[Node, Node]]) -> Iterator[list[tuple[Node, Node]]]:
+    """Columns together as long as they are short; a long one is read alone."""
+    batch: list[tuple[Node, Node]] = []
+    rows = 0
+    for frame, node in columns:
+        length = int(node["length"]) if node.get("streams") else _TOGETHER
+        if batch and rows + length > _TOGETHER:
+            yield batch
+            batch, rows = [], 0
+        batch.append((frame, node))
+        rows += length
+    if batch:
+        yield batch
 
 
 def statistics_of(

@@ -8,12 +8,13 @@ numbers are those of the rows of the version that holds the chunks, however many
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..errors import CorruptError, NotFoundError
-from .chunking import STRUCTURE, Read, Reader, Writer, binary_of, chunks_of
+from .chunking import STRUCTURE, Read, Reader, Writer, chunks_of
 from .pandas_columns import index_of
-from .row_numbers import order_of, read_numbers, sorted_by, store_numbers
+from .row_numbers import narrow, order_of, read_numbers, sorted_by, store_numbers
 from .streams import Column, Fixed, Text, fingerprint
 
 __all__ = ["Lineage", "chosen", "logical_column", "logical_index"]
@@ -23,7 +24,8 @@ _LEAST_ROWS = 1024
 _LONG = 1 << 20  # Rows: more than 16 chunks.
 _CUT_SHARE = 200  # A smaller part of the rows than this is worth less than the chunks at its ends.
 _CUTS = 4
-_BLOCK = 1 << 19  # Rows.
+_BLOCK = 1 << 17  # Rows.
+_LOOK = 1 << 16
 # What a stream says of a row that has nothing to say.
 _USUAL = {"valid": 1, "missing": 0, "kinds": ord("s")}
 _LEAST_SHARE = 0.05  # Of the rows of the base: a smaller part is stored itself.
@@ -35,13 +37,15 @@ class Lineage:
     def __init__(self, old: Node, read: Read, numbers: Any) -> None:
         self._old = old
         self._reader = Reader(read, trust=True)  # Compared with what is there, and never loaded.
-        self._base = numbers
         before = old.get("lineage")
-        if before is not None:
-            self._base = read_numbers(before, self._reader)
-            if numbers is not None:
-                self._base = self._base[numbers]
+        self._length = int(before["length"] if before is not None else old["length"])
         self._same = numbers is None
+        if before is not None:
+            base = read_numbers(before, self._reader)
+            self._reader.numbers = None
+            numbers = base if numbers is None else base[numbers]
+        self._base = numbers.astype(narrow(self._length), copy=False)
+        self._where = None if self._same else _where(self._base, self._length)
 
     @classmethod
     def find(cls, source: Any, old: Node | None, read: Read | None) -> Lineage | None:
@@ -74,8 +78,7 @@ class Lineage:
         by = (before or {}).get("by", {}).get("name")
         if self._same and before and by in (None, *source.names) and writer.here(chunks_of(before)):
             return dict(before)
-        length = before["length"] if before else self._old["length"]
-        return store_numbers(self._base, length, source, self._old, self._reader, writer)
+        return store_numbers(self._base, self._length, source, self._old, self._reader, writer)
 
     def column(self, column: Column, before: Node | None, writer: Writer) -> Node | None:
         """The node of a column that is the parent's rows; ``None`` if it is not."""
@@ -111,14 +114,11 @@ class Lineage:
         seen = set()
         for name, stored in before["streams"].items():
             mine = column.streams.get(name)
-            if stored["store"] == "fixed":
-                found = self._reader.fixed(before, name)
-                usual = _USUAL.get(name)
-                if usual is not None and (found.values[self._base] == usual).all():
-                    continue  # It says nothing of these rows: ``dropna`` leaves none missing.
-                same = isinstance(mine, Fixed) and self._are_values(found, mine)
-            else:
-                same = isinstance(mine, Text) and self._are_texts(before, name, mine)
+            if _USUAL.get(name) is not None and self._is_usual(before, name):
+                continue  # It says nothing of these rows: ``dropna`` leaves none missing.
+            same = (
+                mine is not None and mine.store == stored["store"] and self._are(before, name, mine)
+            )
             if not same:
                 return False
             seen.add(name)
@@ -128,36 +128,29 @@ class Lineage:
             and all(self._reader.column(parts[n]).same(each) for n, each in column.parts.items())
         )
 
-    def _are_values(self, found: Fixed, mine: Fixed) -> bool:
-        """The same of values, a block at a time: what was taken need not be there as a whole."""
-        if len(mine) != len(self._base):
-            return False
-        return all(
-            found.take(self._base[start : start + _BLOCK]).same(mine.slice(start, start + _BLOCK))
-            for start in range(0, len(mine), _BLOCK)
-        )
+    def _is_usual(self, node: Node, name: str) -> bool:
+        """Whether a stream says of all these rows what it says of most."""
+        found = self._reader.fixed(node, name).values
+        return bool((found[self._base] == _USUAL[name]).all())
 
-    def _are_texts(self, before: Node, name: str, mine: Text) -> bool:
-        """The same of strings: by their numbers in a dictionary where they are stored by one."""
-        coded = self._reader.coded(before, name)
-        if coded is None:
-            text = self._reader.text(before, name)
-            return len(mine) == len(self._base) and all(
-                text.take(self._base[start : start + _BLOCK]).same(
+    def _are(self, node: Node, name: str, mine: Fixed | Text) -> bool:
+        """Whether a stream is the rows of a stored one: a few chunks of it at a time."""
+        if len(mine) != len(self._base) or int(node["length"]) != self._length:
+            return False
+        read = self._reader.fixed_rows if isinstance(mine, Fixed) else self._reader.text_rows
+        where = self._where
+        if where is None:  # Some rows come twice.
+            whole = read(node, name, 0, self._length)
+            return all(
+                whole.take(self._base[start : start + _BLOCK]).same(
                     mine.slice(start, min(start + _BLOCK, len(mine)))
                 )
                 for start in range(0, len(mine), _BLOCK)
             )
-        import pyarrow.compute
-
-        if len(mine) != len(self._base):
-            return False
-        own = binary_of(mine).dictionary_encode()
-        places = pyarrow.compute.index_in(own.dictionary, binary_of(coded.words))
-        if places.null_count:
-            return False
-        numbers = places.to_numpy()[own.indices.to_numpy()]
-        return bool((coded.codes[self._base] == numbers).all())
+        return all(
+            _is_block(read(node, name, low, high), mine, where[low:high])
+            for low, high in _blocks(node["rows"])
+        )
 
     def index(self, index: Column) -> Node | None:
         """The node of an index that is the numbers themselves, by the rule of the parent's."""
@@ -171,9 +164,12 @@ class Lineage:
         if values.meta.get("dtype") != "int64" or index.meta["names"] != rule["names"]:
             return None
         stream = values.streams["values"]
-        wanted = rule["start"] + rule["step"] * self._base
-        if not isinstance(stream, Fixed) or not numpy.array_equal(stream.values, wanted):
+        if not isinstance(stream, Fixed) or len(stream) != len(self._base):
             return None
+        for low in range(0, len(stream), _BLOCK):
+            wanted = rule["start"] + rule["step"] * self._base[low : low + _BLOCK].astype("i8")
+            if not numpy.array_equal(stream.values[low : low + _BLOCK], wanted):
+                return None
         keep = ("kind", "names", "start", "stop", "step", "length")
         return {k: rule[k] for k in keep} | {"rows": [], "streams": {}, "taken": True}
 
@@ -219,9 +215,59 @@ def logical_index(tree: Node, reader: Reader, low: int, high: int) -> Any:
     return pandas.Index(values, dtype="int64", name=label_of(node["names"][0]))
 
 
+def _is_block(stored: Fixed | Text, mine: Fixed | Text, where: Any) -> bool:
+    """Whether rows of the base are what they should be ``where`` they went (-1: nowhere)."""
+    import numpy
+
+    kept = numpy.flatnonzero(where >= 0)
+    if not len(kept):
+        return True
+    if len(kept) < len(where):
+        stored, where = stored.take(kept), where[kept]
+    first, last = int(where[0]), int(where[-1]) + 1
+    together = last - first == len(where) and bool((where[1:] > where[:-1]).all())
+    return stored.same(mine.slice(first, last) if together else mine.take(where))
+
+
+def _in_range(labels: Any, rule: range) -> Any:
+    """The places of labels in a range; ``None`` where one is not in it."""
+    import numpy
+
+    found = numpy.empty(len(labels), narrow(len(rule)))
+    for start in range(0, len(labels), _BLOCK):
+        part = labels[start : start + _BLOCK] - rule.start
+        places = part // rule.step
+        if (places * rule.step != part).any() or not 0 <= places.min() <= places.max() < len(rule):
+            return None
+        found[start : start + _BLOCK] = places
+    return found
+
+
+def _where(numbers: Any, length: int) -> Any:
+    """Where each row of the base went, -1 where nowhere; ``None`` if one went to two places."""
+    import numpy
+
+    found = numpy.full(length, -1, numbers.dtype)
+    for start in range(0, len(numbers), _BLOCK):
+        part = numbers[start : start + _BLOCK]
+        found[part] = numpy.arange(start, start + len(part))
+    return found if int((found >= 0).sum()) == len(numbers) else None
+
+
+def _blocks(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Rows of a few chunks together."""
+    low = high = 0
+    for count in rows:
+        if high > low and high + count - low > _BLOCK // 2:
+            yield low, high
+            low = high
+        high += count
+    if high > low:
+        yield low, high
+
+
 def _by_index(source: Any, old: Node, reader: Reader) -> Any:
     """The rows by the index of pandas: the labels that were kept."""
-    import numpy
 
     index = source.index()
     if index is None or "index" not in old:
@@ -231,10 +277,16 @@ def _by_index(source: Any, old: Node, reader: Reader) -> Any:
         return None
     if now.nlevels != 1 or not before.is_unique or now.dtype != before.dtype:
         return None
-    numbers = before.get_indexer(now)
-    if (numbers < 0).any() or numpy.array_equal(numbers, numpy.arange(len(before))):
+    rule = getattr(before, "_range", None)
+    if isinstance(rule, range) and now.dtype == "int64":
+        numbers = _in_range(now.to_numpy(), rule)
+    else:
+        numbers = before.get_indexer(now)
+    if numbers is None or (numbers < 0).any():
         return None
-    return numbers.astype("i8")
+    if len(numbers) == len(before) and numbers[0] == 0 and (numbers[1:] > numbers[:-1]).all():
+        return None  # All of them, as they were.
+    return numbers.astype(narrow(len(before)), copy=False)
 
 
 def _by_key(source: Any, old: Node, reader: Reader) -> Any:
@@ -317,7 +369,9 @@ def _gap(before: Any, now: Any) -> Any:
 
 
 def _agrees(source: Any, old: Node, reader: Reader, numbers: Any) -> bool:
-    """Whether the first columns of 64-bit values are the parent's rows: a look before the work."""
+    """Whether the first columns of 64-bit values may be the parent's rows: a look at the first."""
+    import numpy
+
     names = [node["name"] for node in old["columns"]]
     looked = 0
     for position, name in enumerate(source.names):
@@ -327,11 +381,13 @@ def _agrees(source: Any, old: Node, reader: Reader, numbers: Any) -> bool:
         if words is None or (words[:_LEAST_ROWS].view("u8") == words[:1].view("u8")).all():
             continue  # What is the same everywhere agrees with everything.
         node = old["columns"][names.index(name)]
-        before = _words_of(old, node, reader, old["length"])
+        rows = min(int(old["length"]), _LOOK)
+        before = _words_of(old, node, reader, rows)
         if before is None:
             continue
         looked += 1
-        if (before[numbers] == words.view("u8")).all():
+        here = numpy.flatnonzero(numbers < rows)
+        if (before[numbers[here]] == words[here].view("u8")).all():
             return True
         if looked == 3:
             return False

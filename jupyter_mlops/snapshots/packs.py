@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import mmap
 import os
 import re
 import struct
@@ -53,7 +54,7 @@ TRAILER_SIZE = _TRAILER.size
 _END = b"MLPKEND1"
 _MAX_FOOTER = 1 << 30
 _ID = re.compile(r"[0-9a-f]{64}")
-_BUFFER = 32 * 1024 * 1024  # Raw bytes that wait to be compressed.
+_BUFFER = 8 * 1024 * 1024  # Raw bytes that wait to be compressed.
 _THREAD = 16 * 1024 * 1024  # Bytes: the usual stack of 8 MB and as much again.
 _LOOK = 10.0  # Seconds.
 
@@ -73,7 +74,7 @@ class Entry:
 class PackWriter:
     """Writes one pack: compresses in threads, appends in one file, durable at ``finish``.
 
-    ``put`` returns at once unless more than 32 MB wait.  An error in a thread is raised by the
+    ``put`` returns at once unless more than 8 MB wait.  An error in a thread is raised by the
     next call.  Nothing is visible before ``finish``.
     """
 
@@ -158,7 +159,7 @@ class PackWriter:
         try:
             # A thread that finds no memory for its first step dies unheard, and ``start`` waits
             # for it for ever: so it is asked for before, with what its stack takes.
-            bytes(_THREAD)
+            _ask_for(_THREAD)
             thread.start()
         except (MemoryError, RuntimeError) as error:
             if not self._threads:
@@ -206,6 +207,18 @@ class PackWriter:
                 with self._change:
                     self._waiting -= len(raw)
                     self._change.notify_all()
+
+
+def _ask_for(size: int) -> None:
+    """Raise ``MemoryError`` if so many bytes cannot be had; they are not touched."""
+    flags = getattr(mmap, "MAP_PRIVATE", None)
+    if flags is None:  # pragma: no cover - Windows
+        bytes(size)
+        return
+    try:
+        mmap.mmap(-1, size, flags=flags | mmap.MAP_ANONYMOUS).close()
+    except OSError as error:
+        raise MemoryError from error
 
 
 def write_pack(

@@ -15,10 +15,11 @@ from .chunking import Reader, Writer, chunks_of
 from .cuts import even_cuts
 from .streams import Column, Fixed
 
-__all__ = ["order_of", "read_numbers", "sorted_by", "store_numbers"]
+__all__ = ["narrow", "order_of", "read_numbers", "sorted_by", "store_numbers"]
 
 Node = dict[str, Any]
 _HEAD = 1024
+_BLOCK = 1 << 16  # Rows.
 _MOST_COLUMNS = 50
 _OF_A_FRAME = ("name", "taken", "whole")
 
@@ -30,12 +31,9 @@ def store_numbers(
 
     ``source`` is the frame that has these rows, ``old`` the tree of the version before.
     """
-    import numpy
 
-    steps = numpy.diff(numbers, prepend=-1)
-    if bool((steps > 0).all()):
-        return {"length": length, "numbers": _column(writer, steps, steps=True)}
-    del steps
+    if bool((numbers[1:] > numbers[:-1]).all()):
+        return {"length": length, "numbers": _column(writer, _steps(numbers), steps=True)}
     for node, descending in sorted_by(source, old):
         found = _by(numbers, length, node, descending, reader, writer)
         if found is not None:
@@ -93,22 +91,26 @@ def _by(
         values = values[chosen]
         found["numbers"] = chosen
     order, starts = _order(values, descending)
+    del values
     by: Node = {
         "name": node["name"],
         "descending": descending,
         "values": {k: v for k, v in node.items() if k not in _OF_A_FRAME} | {"taken": True},
     }
     if not numpy.array_equal(order, places):
-        turns = numpy.empty(len(order), "i8")
-        turns[order] = numpy.arange(len(order))
-        turns = turns[places]
-        if not numpy.array_equal(starts[turns], starts):
-            return None  # Not in the order of these values, after all.
-        turns -= starts
-        by["turns"] = _column(writer, turns)
+        turns = numpy.empty(len(order), order.dtype)
+        for low in range(0, len(order), _BLOCK):
+            part = order[low : low + _BLOCK]
+            turns[part] = numpy.arange(low, low + len(part))
+        order = numpy.empty(len(turns), turns.dtype)
+        for low in range(0, len(turns), _BLOCK):
+            part = turns[places[low : low + _BLOCK]]
+            if not numpy.array_equal(starts[part], starts[low : low + _BLOCK]):
+                return None  # Not in the order of these values, after all.
+            order[low : low + _BLOCK] = part - starts[low : low + _BLOCK]
+        by["turns"] = _column(writer, order)
     if chosen is not None:
-        steps = numpy.diff(chosen, prepend=-1)
-        found["numbers"] = _column(writer, steps, steps=True)
+        found["numbers"] = _column(writer, _steps(chosen), steps=True)
     return found | {"by": by}
 
 
@@ -157,15 +159,17 @@ def _order(values: Any, descending: bool) -> tuple[Any, Any]:
     import numpy
 
     keys = _keys(values, descending)
-    order = numpy.argsort(keys, kind="stable")
-    ranked = keys[order]
-    new = ranked[1:] != ranked[:-1]
-    if keys.dtype.kind == "f":
-        new &= ranked[:-1] == ranked[:-1]  # All NaNs are equals.
-    del ranked, keys
-    firsts = numpy.concatenate([numpy.zeros(1, "i8"), numpy.flatnonzero(new) + 1])
-    sizes = numpy.diff(firsts, append=len(order))
-    return order, numpy.repeat(firsts, sizes)[: len(order)]
+    order = numpy.argsort(keys, kind="stable").astype(narrow(len(keys)))
+    new = numpy.empty(len(order), bool)
+    new[:1] = True
+    for low in range(0, len(order) - 1, _BLOCK):
+        ranked = keys[order[low : low + _BLOCK + 1]]
+        differs = ranked[1:] != ranked[:-1]
+        if keys.dtype.kind == "f":
+            differs &= ranked[:-1] == ranked[:-1]  # All NaNs are equals.
+        new[low + 1 : low + 1 + len(differs)] = differs
+    firsts = numpy.flatnonzero(new).astype(order.dtype)
+    return order, numpy.repeat(firsts, numpy.diff(firsts, append=len(order)))
 
 
 def _keys(values: Any, descending: bool) -> Any:
@@ -181,6 +185,21 @@ def _values(node: Node, reader: Reader) -> Any:
     if values.dtype.kind not in "iuf" or not numpy.dtype(values.dtype).isnative:
         raise CorruptError("rows cannot be in the order of what are no numbers")
     return values
+
+
+def narrow(length: int) -> str:
+    """The least type that row numbers of so many rows have, and one less than none."""
+    return "i4" if length < 2**31 else "i8"
+
+
+def _steps(numbers: Any) -> Any:
+    """How much each number is more than the one before."""
+    import numpy
+
+    steps = numpy.empty(len(numbers), numbers.dtype)
+    steps[:1] = numbers[:1] + 1
+    numpy.subtract(numbers[1:], numbers[:-1], out=steps[1:])
+    return steps
 
 
 def _column(writer: Writer, numbers: Any, *, steps: bool = False) -> Node:

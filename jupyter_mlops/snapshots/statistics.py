@@ -2,10 +2,10 @@
 
 Counts, least, greatest, mean and deviation are of all rows.  Quantiles are of ``sample`` rows at
 even distances (all of them where there are no more), top values of ``top_of`` rows: all where there
-are few distinct values, else the sample.  ``distinct`` is exact up to 2,048 at least, else an
-estimate from the 2,048 least hashes (standard error 2.2%; Bar-Yossef et al., "Counting distinct
-elements in a data stream", 2002).  A column whose chunks are the parent's keeps the parent's
-statistics.
+are few distinct values, else the sample.  ``distinct`` is exact up to 2,048 at least and where the
+sample is all, else an estimate from the 2,048 least hashes (standard error 2.2%; Bar-Yossef et al.,
+"Counting distinct elements in a data stream", 2002).  A column whose chunks are the parent's keeps
+the parent's statistics.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _TOP = 10
 _TEXT = 100  # Characters of a value that are shown.
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _BLOCK = 1 << 20
+_encode = json.JSONEncoder(sort_keys=True).encode
 
 
 class Statistics:
@@ -53,6 +54,10 @@ class Statistics:
         found = {"name": name, "key": key, "rows": column.length, **_describe(column)}
         self._columns.append(found)
 
+    def knows(self, node: dict[str, Any]) -> bool:
+        """Whether a column as it is stored was described before."""
+        return bool(self._known) and _key(node) in self._known
+
     def result(self, tree: dict[str, Any]) -> dict[str, Any]:
         """All of it: ``{"rows", "columns": [...]}``; nothing where none were wanted."""
         if not self._wanted:
@@ -65,7 +70,7 @@ def _key(node: dict[str, Any]) -> str:
     plain = {k: v for k, v in node.items() if k != "name"}
     if plain.get("taken"):
         plain = {"whole": plain["whole"]}
-    return blake3(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:32]
+    return blake3(_encode(plain).encode()).hexdigest()[:32]
 
 
 def _describe(column: Column) -> dict[str, Any]:
@@ -125,20 +130,20 @@ def _numbers(values: Any, missing: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"missing": count}
     if not len(present):
         return found | {"distinct": {"count": 0, "exact": True}}
-    few = _counted(present)
+    sample = present[:: max(1, -(-len(present) // _SAMPLE))]
+    found["sample"] = len(sample)
+    ordered = numpy.sort(sample)
+    whole = len(sample) == len(present)
+    few = _runs(ordered) if whole else _counted(present)
     if few is None:
         found["distinct"] = _distinct(len(present), lambda a, b: _hashes(present[a:b]))
     else:
         found["distinct"] = {"count": len(few[0]), "exact": True}
-    sample = present[:: max(1, -(-len(present) // _SAMPLE))]
-    found["sample"] = len(sample)
-    ordered = numpy.sort(sample)
     if values.dtype.kind != "c":
-        found |= {"min": _json(present.min()), "max": _json(present.max())}
+        least, most = (ordered[0], ordered[-1]) if whole else (present.min(), present.max())
+        found |= {"min": _json(least), "max": _json(most)}
         places = [min(len(ordered) - 1, int(q * (len(ordered) - 1) + 0.5)) for q in _QUANTILES]
-        found["quantiles"] = {
-            str(q): _json(ordered[p]) for q, p in zip(_QUANTILES, places, strict=True)
-        }
+        found["quantiles"] = dict(zip(map(str, _QUANTILES), _jsons(ordered[places]), strict=True))
     if values.dtype.kind in "iuf":
         with numpy.errstate(all="ignore"):
             mean = numpy.mean(present, dtype="f8")
@@ -146,15 +151,27 @@ def _numbers(values: Any, missing: Any) -> dict[str, Any]:
             found["std"] = _json(_deviation(present, mean))
     elif values.dtype.kind == "b":
         found["mean"] = float(present.mean())
-    if few is None:
-        starts = numpy.flatnonzero(numpy.append(True, ordered[1:] != ordered[:-1]))
-        kinds, counts = ordered[starts], numpy.diff(starts, append=len(ordered))
+    kinds, counts = _runs(ordered) if few is None else few
+    if int(counts.max()) == 1:
+        best = numpy.arange(min(_TOP, len(counts)))
     else:
-        kinds, counts = few
-    best = numpy.argsort(-counts, kind="stable")[:_TOP]
-    found["top"] = [[_json(kinds[n]), int(counts[n])] for n in best]
+        best = numpy.argsort(-counts, kind="stable")[:_TOP]
+    top = zip(_jsons(kinds[best]), counts[best].tolist(), strict=True)
+    found["top"] = [list(pair) for pair in top]
     found["top_of"] = len(sample) if few is None else len(present)
     return found
+
+
+def _runs(ordered: Any) -> tuple[Any, Any]:
+    """Distinct values and their counts, of values in order."""
+    import numpy
+
+    starts = numpy.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    starts = numpy.concatenate([numpy.zeros(1, "i8"), starts])
+    counts = numpy.empty(len(starts), "i8")
+    numpy.subtract(starts[1:], starts[:-1], out=counts[:-1])
+    counts[-1] = len(ordered) - starts[-1]
+    return ordered[starts], counts
 
 
 def _deviation(values: Any, mean: Any) -> Any:
@@ -450,6 +467,15 @@ def _only_text(letters: Any) -> bool:
 
 def _shown(data: bytes) -> str:
     return data[: 4 * _TEXT].decode("utf-8", "replace")[:_TEXT]
+
+
+def _jsons(values: Any) -> list[Any]:
+    """Each of some values as JSON."""
+    import numpy
+
+    if values.dtype.kind == "i" or (values.dtype.kind == "f" and numpy.isfinite(values).all()):
+        return list(values.tolist())
+    return [_json(value) for value in values]
 
 
 def _json(value: Any) -> Any:

@@ -228,7 +228,7 @@ def test_statistics() -> None:
     columns = {"i1": low, "u8": np.array([2**64 - 1, 0] * 512, "u8"), "f": low / 1}
     stats = put(pd.DataFrame(columns), store)[0].stats["columns"]
     assert [c["distinct"]["count"] for c in stats] == [256, 2, 256]
-    assert stats[1]["top"] == [[2**64 - 1, 512], [0, 512]]
+    assert stats[1]["top"] == [[0, 512], [2**64 - 1, 512]]
     assert [stats[n]["min"] for n in (0, 2)] == [-128, -128.0]
     for name in ("noise", "key"):
         assert not found[name]["distinct"]["exact"]

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from jupyter_mlops.errors import CorruptError
+from jupyter_mlops.snapshots import lineage, row_numbers
 from jupyter_mlops.snapshots.encoding import decode, digest_of, encode
 from jupyter_mlops.snapshots.exposure import held
 from jupyter_mlops.snapshots.purging import Column, purge_part
@@ -59,7 +60,9 @@ SORTS: dict[str, tuple[Any, bool]] = {
 
 
 @pytest.mark.parametrize("name", SORTS)
-def test_a_sort_is_its_column(name: str, tmp_path: Path) -> None:
+def test_a_sort_is_its_column(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_numbers, "_BLOCK", 777)
+    monkeypatch.setattr(lineage, "_BLOCK", 5000)
     change, turns = SORTS[name]
     frame = frame_of()
     value = change(frame)

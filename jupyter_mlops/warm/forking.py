@@ -77,6 +77,7 @@ class ForkedCells:
     def close(self) -> None:
         """See ``CellProcess``."""
         self._line.close()
+        self._kernel.let_go()
 
 
 def fork_cells(

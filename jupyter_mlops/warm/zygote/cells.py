@@ -130,6 +130,16 @@ class IPythonKernel(ipkernel.IPythonKernel):
     """ipykernel's, without channels."""
 
     _supports_kernel_subshells = False
+    line: Any = None
+
+    async def do_execute(self, *args: Any, **kwargs: Any) -> Any:
+        """Execute a cell; what tells of its beginning goes out first."""
+        self.line.release()
+        try:
+            return await super().do_execute(*args, **kwargs)
+        finally:
+            self.line.hold()  # its last text, the reply and the status
+
     def _input_request(self, prompt: Any, ident: Any, parent: Any, password: bool = False) -> str:
         # Only where the code itself has switched input on; who runs us answers by an interrupt.
         sys.stdout.flush()

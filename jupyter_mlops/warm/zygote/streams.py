@@ -142,7 +142,9 @@ class Stream(OutStream):
                     return True  # there is nothing now
                 if not data:
                     return False
-                super().write(self._decoder.decode(data))
+                text = self._decoder.decode(data)
+                super().write(text)
+                self._waiting += len(text)
                 os.write(self._original_stdstream_copy, data)
         return True
 

@@ -111,6 +111,9 @@ def fork_cells(
                     env=environment,
                     cwd=os.path.abspath(cwd),
                     streams=(nothing.fileno(), output, output),
+                    # It is ended with all that it has started by who runs it, and by itself when
+                    # nobody is there any more: killed at once, it would leave its children behind.
+                    independent=True,
                     cells=theirs,
                 )
         except BaseException:

@@ -118,7 +118,8 @@ def test_what_the_cells_made_is_put_away_at_the_end(bench: ForkBench) -> None:
         "file = open('left-open.txt', 'w')\nfile.write('written')\n"
         "note = lambda name: open(name, 'w').write(name)\n"
         "atexit.register(note, 'exit')\n"
-        "class Thing:\n    def __del__(self):\n        open('destroyed', 'w').close()\nthing = Thing()\n"
+        "class Thing:\n    def __del__(self):\n        open('destroyed', 'w').close()\n"
+        "thing = Thing()\n"
         "def last():\n    time.sleep(0.2)\n    note('thread')\n"
         "threading.Thread(target=last).start()"
     )
@@ -161,7 +162,7 @@ def test_a_signal_to_the_runner(tmp_path: Path, number: int, exit_code: int) -> 
     wait_until_ended(pids)
     if number == signal.SIGKILL:
         return
-    executed = nbformat.read(tmp_path / "out.ipynb", 4)
+    executed = nbformat.read(tmp_path / "out.ipynb", 4)  # type: ignore[no-untyped-call]
     cells = [cell for cell in executed.cells if cell.cell_type == "code"]
     assert [c.metadata.mlops.state for c in cells] == ["completed", "cancelled", "not run"]
     assert cells[1].outputs[0].text == "cleaned up\n"

@@ -11,6 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 from urllib.parse import urlsplit, urlunsplit
@@ -172,8 +173,14 @@ def _from_pyproject(path: Path) -> dict[str, Any]:
     return {name.replace("-", "_"): value for name, value in table.items()}
 
 
+@cache
+def _hints() -> dict[str, Any]:
+    """The settings' types; finding them costs more than all the rest."""
+    return get_type_hints(Config)
+
+
 def _apply(config: Config, values: Mapping[str, Any], source: str) -> Config:
-    hints = get_type_hints(Config)
+    hints = _hints()
     changes: dict[str, Any] = {}
     for name, value in values.items():
         if name not in hints:

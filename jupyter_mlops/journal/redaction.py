@@ -66,6 +66,7 @@ _STRUCTURE = frozenset(
 )  # fmt: skip
 _RECORD_LISTS = frozenset({"models", "files", "inputs"})  # Fields with records in records.
 _KIND = re.compile(r"[\w.-]{1,60}", re.ASCII)
+_REMEMBERED, _MOST_REMEMBERED = 1000, 4000  # characters of a text, texts
 
 
 class Redactor:
@@ -80,6 +81,9 @@ class Redactor:
         self._exact: tuple[_Needle, ...] = ()
         self._encoded: tuple[_Needle, ...] = ()
         self._marks: dict[tuple[str, str], str] = {}
+        # Texts without a secret, as far as is known now: an executed notebook is looked through at
+        # every save, and most of it is what it was.
+        self._clean: set[str] = set()
 
     def add(self, name: str, value: Any) -> None:
         """Know ``value`` as the secret ``name`` from now on, wherever it appears.
@@ -200,7 +204,7 @@ class Redactor:
             return _FAILED
 
     def _text(self, text: str) -> str:
-        if len(text) < _SHORTEST:
+        if len(text) < _SHORTEST or text in self._clean:
             return text
         if len(text) > _PARTS:
             return "".join(
@@ -218,8 +222,14 @@ class Redactor:
         found = sorted(pattern_values(text, words))
         if found:
             text = self._replaced(text, found)
-        found = list(named_values(text))
-        return self._replaced(text, found, learn=True) if found else text
+        named = list(named_values(text))
+        if named:
+            return self._replaced(text, named, learn=True)
+        if len(text) <= _REMEMBERED and not found:
+            if len(self._clean) >= _MOST_REMEMBERED:
+                self._clean.clear()
+            self._clean.add(text)
+        return text
 
     def _replaced(
         self, text: str, found: Iterable[tuple[int, int, str]], *, learn: bool = False
@@ -251,6 +261,7 @@ class Redactor:
             while len(self._added) > _MOST:
                 del self._added[next(iter(self._added))]
             self._fingerprint = None
+            self._clean.clear()
 
     def _refresh(self) -> None:
         """Look at the environment and at the ``Secret`` objects again."""
@@ -281,6 +292,7 @@ class Redactor:
                 kinds[value] = name
         self._exact, self._encoded = _needles(kinds)
         self._fingerprint = fingerprint
+        self._clean.clear()
 
     def _notebook(self, data: Any, name: str = "") -> Any:
         if isinstance(data, str):

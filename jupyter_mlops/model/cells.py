@@ -44,7 +44,7 @@ class CellProcess(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of it."""
+        """Let go of it: it ends if it has not."""
 
 
 class CellForker(Protocol):

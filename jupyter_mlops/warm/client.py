@@ -84,6 +84,10 @@ class WarmKernel:
         """Send SIGTERM."""
         self.send_signal(signal.SIGTERM)
 
+    def let_go(self) -> None:
+        """Want nothing more of it: it is killed if it still runs, unless it is independent."""
+        self._close()
+
     def _told(self) -> int:
         # The process has ended: the zygote is about to say how, or is itself gone.
         if self._connection is not None:

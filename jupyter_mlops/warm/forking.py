@@ -77,6 +77,7 @@ class ForkedCells:
     def close(self) -> None:
         """See ``CellProcess``."""
         self._line.close()
+        self._kernel.let_go()
 
 
 def fork_cells(
@@ -110,6 +111,9 @@ def fork_cells(
                     env=environment,
                     cwd=os.path.abspath(cwd),
                     streams=(nothing.fileno(), output, output),
+                    # It is ended with all that it has started by who runs it, and by itself when
+                    # nobody is there any more: killed at once, it would leave its children behind.
+                    independent=True,
                     cells=theirs,
                 )
         except BaseException:

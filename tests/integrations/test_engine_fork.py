@@ -27,8 +27,9 @@ STREAMS = (
     "sys.stdout.write('no newline')\n1",
     "import os\nprint('first', flush=True)\nos.write(1, b'second\\n')\nos.system('echo third')\n"
     "import time; time.sleep(0.1)\nprint('fourth')",
-    "import subprocess\nsubprocess.run(['sh', '-c', 'echo out; echo err >&2; printf \"\\\\303\\\\251\"'])"
-    "\ntime.sleep(0.1)",
+    "import subprocess\n"
+    "subprocess.run(['sh', '-c', 'echo out; echo err >&2; printf \"\\\\303\\\\251\"'])\n"
+    "time.sleep(0.1)",
     "import ctypes\nc = ctypes.CDLL(None)\nc.puts(b'from C')\nc.fflush(None)\ntime.sleep(0.1)",
     "for i in range(3):\n    print(f'\\r{i}', end='', flush=True)\nprint()",
     "from concurrent.futures import ThreadPoolExecutor\n"
@@ -43,7 +44,8 @@ STREAMS = (
     " type(sys.stdout).__mro__[-3].__name__)",
 )
 DISPLAYS = (
-    "from IPython.display import *\ndisplay(HTML('<b>x</b>'), Markdown('*y*'), JSON({'a': [1, None]}))",
+    "from IPython.display import *\n"
+    "display(HTML('<b>x</b>'), Markdown('*y*'), JSON({'a': [1, None]}))",
     "handle = display('one', display_id='shown')\ndisplay('two', display_id='shown')\n",
     "handle.update('three')\nupdate_display(HTML('four'), display_id='shown')",
     "print('gone'); clear_output(); print('stays')",
@@ -56,7 +58,8 @@ DISPLAYS = (
     "    def __repr__(self):\n        return 'plain'\nRich()",
     "class Broken:\n    def _repr_html_(self):\n        raise ValueError('in repr')\nBroken()",
     "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nprint('before the figure')",
-    "%config InlineBackend.figure_format = 'svg'\nfigure, axes = plt.subplots(2)\nplt.show()\n'shown'",
+    "%config InlineBackend.figure_format = 'svg'\n"
+    "figure, axes = plt.subplots(2)\nplt.show()\n'shown'",
     "plt.get_backend(), plt.get_fignums()",
     "Image(data=b'\\x89PNG\\r\\n\\x1a\\n' + b'0' * 20)",
     "from IPython.utils.capture import capture_output\nwith capture_output() as got:\n"
@@ -76,16 +79,18 @@ SHELL = (
     "%who\n%history -n 1-2",
     "len?",
     "%timeit -n 1 -r 1 -q pass\n%env MINE=1\nimport os; os.environ['MINE'], os.environ['TERM']",
-    "import sys\nsys.argv[1], sys.argv[3:], sys.path[0], os.getcwd() == sys.path[0], sys.flags.dev_mode",
-    "import __main__\n__main__ is sys.modules['__main__'], vars(__main__) is globals(), __builtins__",
+    "import sys\n"
+    "sys.argv[1], sys.argv[3:], sys.path[0], os.getcwd() == sys.path[0], sys.flags.dev_mode",
+    "import __main__\n"
+    "__main__ is sys.modules['__main__'], vars(__main__) is globals(), __builtins__",
     "seen = []\ndef note(info):\n    seen.append((info.raw_cell[:5], bool(info.cell_id)))\n"
     "def after(result):\n    seen.append((result.execution_count, result.success))\n"
     "get_ipython().events.register('pre_run_cell', note)\n"
     "get_ipython().events.register('post_run_cell', after)",
     "# seen\n1",
     "seen",
-    "type(get_ipython()).__name__, 'IPKernelApp' in get_ipython().config, type(get_ipython().kernel)"
-    ".__name__",
+    "shell = get_ipython()\n"
+    "type(shell).__name__, 'IPKernelApp' in shell.config, type(shell.kernel).__name__",
     "import threading, signal\nthreading.current_thread() is threading.main_thread(), "
     "signal.getsignal(signal.SIGTERM), signal.pthread_sigmask(0, [])",
     "from joblib import Parallel, delayed\nParallel(n_jobs=2)(delayed(abs)(n) for n in (-1, -2))",
@@ -93,7 +98,8 @@ SHELL = (
     "get_ipython().set_next_input('x = 1')",
 )
 ASYNC = (
-    "import asyncio, contextvars\nloop = asyncio.get_running_loop()\nawait asyncio.sleep(0)\n'slept'",
+    "import asyncio, contextvars\nloop = asyncio.get_running_loop()\n"
+    "await asyncio.sleep(0)\n'slept'",
     "asyncio.get_running_loop() is loop, loop.is_running()",
     "got = []\nasync def on():\n    while len(got) < 3:\n        got.append(1)\n"
     "        await asyncio.sleep(0.001)\ntask = asyncio.create_task(on())",
@@ -128,7 +134,8 @@ ERRORS = (
 )
 COMMS = (
     "import ipywidgets\nshown = ipywidgets.IntSlider(3)\nshown.value",
-    "import comm\none = comm.create_comm(target_name='mine', data={'a': 1})\none.send([1], buffers=[b'x'])",
+    "import comm\none = comm.create_comm(target_name='mine', data={'a': 1})\n"
+    "one.send([1], buffers=[b'x'])",
 )
 
 
@@ -138,8 +145,11 @@ def _zygote() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("cells", [STREAMS, DISPLAYS, SHELL, ASYNC, ERRORS, COMMS],
-                         ids=["streams", "displays", "shell", "async", "errors", "comms"])  # fmt: skip
+@pytest.mark.parametrize(
+    "cells",
+    [STREAMS, DISPLAYS, SHELL, ASYNC, ERRORS, COMMS],
+    ids=["streams", "displays", "shell", "async", "errors", "comms"],
+)
 def test_both_engines_agree(
     cells: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -581,3 +581,16 @@ def test_the_cost_of_a_cell_and_of_a_long_text() -> None:
 
 def test_it_takes_the_environment_of_this_process() -> None:
     assert Redactor()._environ is os.environ
+
+
+def test_what_was_clean_is_looked_at_again_when_more_is_known() -> None:
+    environment: dict[str, str] = {}
+    redactor = Redactor(environment)
+    text = "the cell printed xK3-v9qLw2 and went on"
+    assert redactor.redact_text(text) == redactor.redact_text(text) == text
+    environment["DB_PASSWORD"] = "xK3-v9qLw2"
+    assert "xK3-v9qLw2" not in redactor.redact_text(text)
+    other = "and then it printed wP8_z4tRm1 once"
+    assert redactor.redact_text(other) == other
+    redactor.add("token", "wP8_z4tRm1")
+    assert "wP8_z4tRm1" not in redactor.redact_text(other)

@@ -58,7 +58,7 @@ def test_a_pipeline_of_three_holds_its_own(project: Project) -> None:
     assert choice.modules == ("colorsys", "os", "pathlib", "time")
     starts = [(one["start"], one["why"]) for one in choice.starts]
     assert starts[0] == ("cold", "no zygote runs for its interpreter and modules")
-    assert starts[1:] == [("warm", "forked")] * 2
+    assert starts[1:] == [("fork", "forked")] * 2
     assert not [one for one in held_zygotes() if "runner" in one["owners"]]
     assert default_provisioner() == "local-provisioner"
 
@@ -94,4 +94,4 @@ def test_a_notebook_takes_the_agents(living: Project, monkeypatch: pytest.Monkey
 
     assert len(held()) == 1
     until(lambda: held() == ["ready"])
-    assert run() == "warm"
+    assert run() == "fork"

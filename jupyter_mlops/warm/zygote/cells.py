@@ -7,10 +7,10 @@ control thread, connection file, signatures.
 
 from __future__ import annotations
 
-import _signal
 import asyncio
 import atexit
 import gc
+import importlib
 import io
 import json
 import os
@@ -27,12 +27,15 @@ from ipykernel import ipkernel, kernelapp
 from ipykernel.utils import _async_in_context
 from jupyter_client.session import DONE, Session
 from traitlets.config import Config
+from traitlets.utils.importstring import import_item
 
 from . import packets
 from .streams import Publisher, Stream
 
 __all__ = ["run_cells"]
 
+# What ``signal`` wraps: the wrapping costs more than the call, and each message needs it.
+_signal: Any = importlib.import_module("_signal")
 _SIGINT = int(signal.SIGINT)
 
 
@@ -54,7 +57,7 @@ class _Line:
             return
         # The cell's own handler is away only for this moment: a handler of ours that raised would
         # be seen in tracebacks.
-        before = _signal.getsignal(_SIGINT)  # the bare functions: this is done for each message
+        before = _signal.getsignal(_SIGINT)
         if before is None:  # not set from Python, so that it could not be set again
             yield
             return
@@ -82,7 +85,7 @@ class _Line:
             packets.send(self.socket, [head, content, *buffers])
 
     def hold(self) -> None:
-        """Keep what is sent from here on: more follows at once, and each packet wakes the reader."""
+        """Keep what is sent from here on: more follows at once, and each packet wakes a process."""
         self._held = self._held or []
 
     def release(self) -> None:
@@ -130,13 +133,23 @@ class IPythonKernel(ipkernel.IPythonKernel):
     """ipykernel's, without channels."""
 
     _supports_kernel_subshells = False
+    line: Any = None
+
+    async def do_execute(self, *args: Any, **kwargs: Any) -> Any:
+        """Execute a cell; what tells of its beginning goes out first."""
+        self.line.release()
+        try:
+            return await super().do_execute(*args, **kwargs)
+        finally:
+            self.line.hold()  # its last text, the reply and the status
 
     def _input_request(self, prompt: Any, ident: Any, parent: Any, password: bool = False) -> str:
         # Only where the code itself has switched input on; who runs us answers by an interrupt.
         sys.stdout.flush()
         sys.stderr.flush()
         content = {"prompt": str(prompt), "password": password}
-        self.session.send(None, "input_request", content, parent)
+        session: Any = self.session
+        session.send(None, "input_request", content, parent)
         try:
             while True:
                 signal.pause()
@@ -206,13 +219,11 @@ class IPKernelApp(kernelapp.IPKernelApp):
         sys.stderr = Stream(self.session, self.iopub_thread, "stderr", **watch)
         if hasattr(sys.stderr, "_original_stdstream_copy"):
             for handler in self.log.handlers:
-                stream = getattr(handler, "stream", None)
-                if getattr(stream, "buffer", None) is not None and stream.fileno() == 2:
+                stream: Any = getattr(handler, "stream", None)
+                if hasattr(stream, "buffer") and stream.fileno() == 2:
                     copy = io.FileIO(sys.stderr._original_stdstream_copy, "w", closefd=False)
                     handler.stream = io.TextIOWrapper(copy)
-        self.displayhook = kernelapp.import_item(str(self.displayhook_class))(
-            self.session, self.iopub_socket
-        )
+        self.displayhook = import_item(str(self.displayhook_class))(self.session, self.iopub_socket)
         sys.displayhook = self.displayhook
         self.iopub_thread.start()
         self.patch_io()

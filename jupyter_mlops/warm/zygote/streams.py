@@ -44,8 +44,7 @@ class Publisher(IOPubThread):
         self._streams: list[Stream] = []
         self._due: float | None = None
         self._wake = -1
-        self.thread: Any = threading.Thread(target=self._watch, name="IOPub", daemon=True)
-        self.thread.pydev_do_not_trace = True
+        self.thread = threading.Thread(target=self._watch, name="IOPub", daemon=True)
 
     def start(self) -> None:
         """Begin to watch the streams."""
@@ -142,7 +141,9 @@ class Stream(OutStream):
                     return True  # there is nothing now
                 if not data:
                     return False
-                super().write(self._decoder.decode(data))
+                text = self._decoder.decode(data)
+                super().write(text)
+                self._waiting += len(text)
                 os.write(self._original_stdstream_copy, data)
         return True
 
@@ -158,7 +159,7 @@ class Stream(OutStream):
                     self.drain()
                     self._flush()
 
-    def write(self, string: str) -> int | None:
+    def write(self, string: str) -> Any:
         """Keep text for the next flush."""
         count = super().write(string)
         self._waiting += len(string)

@@ -182,8 +182,11 @@ class _Evidence:
         children = _children()
         self._ended = True
         names = sorted({name.partition(".")[0] for name in list(sys.modules)})
-        end = {"changed": sorted(self._changed), "children": children, "modules": names}
+        end: dict[str, Any] = {"changed": sorted(self._changed), "modules": names}
+        end["children"] = children
         end["broken"] = self._broken
+        places = [self._absolute(one or ".") for one in sys.path if isinstance(one, str)]
+        end["path"] = [one for one in places if one is not None]
         self._write("end", end)
 
     # Files

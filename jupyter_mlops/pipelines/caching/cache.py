@@ -135,9 +135,9 @@ class RunCache:
 
         Everything is compared with its digest first; False where that fails: then the step runs.
         """
-        entry = verdict.entry if isinstance(verdict, Verdict) else None
-        if entry is None:
+        if not isinstance(verdict, Verdict) or verdict.entry is None:
             return False
+        entry = verdict.entry
         try:
             with self.store.using():
                 done = self._restore(step, entry)
@@ -292,9 +292,7 @@ class RunCache:
     def _keep(self, step: PlannedStep, running: _Running) -> list[str]:
         key = running.key
         seen = running.watch.seen()
-        judgement = judge(
-            self._project, step, key, read_evidence(running.evidence), seen
-        )
+        judgement = judge(self._project, step, key, read_evidence(running.evidence), seen)
         if judgement.reasons:
             return judgement.reasons
         executed = step.output.read_bytes()

@@ -22,8 +22,8 @@ __all__ = ["Kernel", "environment_of", "kernel_of", "variables_of"]
 # Differ between terminals, sessions and runners of a CI system and steer nothing that a step
 # computes; one of them that code names counts all the same.
 _VOLATILE = re.compile(
-    r"(?:JPY_|JUPYTER|PAPERMILL_|PYTEST_|SSH_|XDG_(?!CONFIG|DATA|CACHE)|DBUS_|WINDOW|DISPLAY|WAYLAND"
-    r"|GITHUB_|RUNNER_|GITLAB_|CI_|CI$|BUILD_|TERM|COLORTERM|COLUMNS|LINES|SHLVL|PWD|OLDPWD|_$|PS\d"
+    r"(?:JPY_|JUPYTER|PAPERMILL_|PYTEST_|SSH_|XDG_(?!CONFIG|DATA|CACHE)|DBUS_|WINDOW|DISPLAY"
+    r"|WAYLAND|GITHUB_|RUNNER_|GITLAB_|CI_|CI$|BUILD_|TERM|COLORTERM|COLUMNS|LINES|SHLVL|PWD|OLDPWD|_$|PS\d"
     r"|LS_COLORS|LESS|PAGER|GIT_|EDITOR|VISUAL|HIST|LOGNAME|USER|MAIL|HOSTNAME|HOSTTYPE|SHELL|PATH$"
     r"|VSCODE_|INVOCATION_ID|JOURNAL_STREAM|TMUX|STY|MOTD|KRB5|NO_COLOR|FORCE_COLOR|CLICOLOR|UV_"
     r"|PIP_|VIRTUAL_ENV_PROMPT|DEBUGINFOD|MANPATH|PYDEVD_|KMP_DUPLICATE|KMP_INIT)"
@@ -44,7 +44,11 @@ class Kernel:
         self.argv = list(spec.argv)
         self.env = dict(spec.env)
         self.reason: str | None = None
-        ours = ("python", f"python{sys.version_info[0]}", "python{}.{}".format(*sys.version_info[:2]))
+        ours = (
+            "python",
+            f"python{sys.version_info[0]}",
+            "python{}.{}".format(*sys.version_info[:2]),
+        )
         command = os.path.expanduser(self.argv[0]) if self.argv else ""
         self.python = sys.executable if command in ours else shutil.which(command) or command
         if spec.language.lower() != "python" or not any("ipykernel" in w for w in self.argv):
@@ -107,7 +111,7 @@ def _interpreter(python: str, variables: Mapping[str, str]) -> tuple[str, str, l
         stamp = ""
     key = (python, stamp, variables.get("PYTHONPATH", ""), variables.get("PYTHONHOME", ""))
     if key not in _known:
-        done = subprocess.run(  # noqa: S603  (the kernel's own interpreter)
+        done = subprocess.run(
             [python, "-c", _ASK], env=dict(variables), capture_output=True, timeout=60, check=False
         )
         try:

@@ -64,7 +64,8 @@ def _add(found: Evidence, record: list[Any]) -> None:
         place = kept.get(kind, found.lists)
         identity = more[0]
         place.setdefault(
-            str(what), None if identity is None else (*map(int, identity),)[:5]  # type: ignore[arg-type]
+            str(what),
+            None if identity is None else (*map(int, identity),)[:5],  # type: ignore[arg-type]
         )
     elif kind == "probe":
         found.probes.setdefault(str(what), str(more[0]))

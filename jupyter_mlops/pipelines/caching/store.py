@@ -203,7 +203,7 @@ class CacheStore:
         except (OSError, ValueError, KeyError, TypeError):
             return "", []
 
-    def list(self) -> list[Summary]:
+    def summaries(self) -> list[Summary]:
         """All entries, the last used first."""
         found = []
         for entry in self._all():

@@ -98,7 +98,7 @@ def run_pipeline(
     found = find_target(project, target)
     executor = load_port("executor")()
 
-    def planned() -> _Order:
+    def planned(resume: str | None) -> _Order:
         order = _order(project, found, parameters or {}, run_id, executor, data, resume)
         steps = order.plan.steps
         if cell_timeout is not None:
@@ -106,15 +106,17 @@ def run_pipeline(
         register_as = order.plan.register if register else None
         return replace(order, plan=replace(order.plan, steps=steps, register=register_as))
 
-    order = planned()
+    alone = isinstance(found, Pipeline) and parent_run is None
+    # The run to go on with may be the one that is to be waited for.
+    order = planned(None if wait and alone else resume)
     project.create()
     capacity = machine()
     trigger = dict(trigger or {})
     with sigterm_raises(), contextlib.ExitStack() as held:
-        if isinstance(found, Pipeline) and parent_run is None:
+        if alone and isinstance(found, Pipeline):
             lock = pipeline_lock(project, found.name, run_id, wait=wait, on_wait=on_wait)
-            if held.enter_context(lock):
-                order = planned()  # the one that was waited for may have changed what there is
+            if held.enter_context(lock) or wait:
+                order = planned(resume)  # as the one that was waited for has left it
         if order.resumed is not None and order.resumed.record is not None:
             outcome = finished_outcome(order.resumed, order.resumed.record)
         else:

@@ -214,6 +214,8 @@ def test_a_second_run_is_refused_or_waits(project: Project, elsewhere: Callable[
     with pytest.raises(ConflictError, match=words):
         run_five(project, wait=0.3)
     with pytest.raises(ConflictError, match=f"{first} is going on in process {child}"):
+        run_five(project, resume="last")
+    with pytest.raises(ConflictError, match=words):
         run_five(project, wait=0.3, resume="last")
     assert len(list(project.runs.iterdir())) == 1
     # A part of another run may go on beside it, and so may other pipelines.
@@ -225,7 +227,8 @@ def test_a_second_run_is_refused_or_waits(project: Project, elsewhere: Callable[
         told.append(why)
         (project.root / "go").touch()
 
-    assert run_five(project, wait=True, on_wait=waits).status == "FINISHED"
+    outcome = run_five(project, wait=True, on_wait=waits, resume=first)
+    assert (outcome.status, outcome.run_id) == ("FINISHED", first)  # it came to its end itself
     assert told == [words]
     assert os.waitpid(child, 0)[1] == 0
 

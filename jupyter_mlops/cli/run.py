@@ -70,6 +70,7 @@ def run(
     project = project_of(target)
     config = load_config(project.root)
     given = dict(parameters)
+    why = bool(of_steps.pop("why"))
     log = RunLog(log_stream(as_json))
     announced = False
 
@@ -105,6 +106,10 @@ def run(
         word for name, value in given.items() for word in ("-p", name, str(redact(name, value)))
     ]
     _show_outcome(log, project, config, outcome, shlex.join(again))
+    if why:
+        from .cache import show_why
+
+        show_why(log.line, outcome)
     return outcome.exit_code
 
 

@@ -55,7 +55,7 @@ class _Patience(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 
 def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options; they are parameters of ``run_pipeline``."""
+    """Add the options; they are parameters of ``run_pipeline``, but for ``why``."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -87,4 +87,10 @@ _OPTIONS = (
         metavar="[SECONDS]",
         help="Wait for another run of the pipeline to end, instead of refusing.",
     ),
+    click.option(
+        "--cache/--no-cache",
+        default=True,
+        help="Take steps from the step cache and keep them in it, or neither.",
+    ),
+    click.option("--why", is_flag=True, help="Say why each step was taken from the cache or ran."),
 )

@@ -37,6 +37,8 @@ def run(request: dict[str, object]) -> int:
     os.environ.clear()
     os.environ.update(request["env"])  # type: ignore[call-overload]
     os.chdir(request["cwd"])  # type: ignore[arg-type]
+    with open(request["notebook"]) as file:  # type: ignore[call-overload]
+        notebook = json.load(file)
     sys.path.insert(0, "")
     sys.argv = ["kernel"]
     spec = importlib.util.spec_from_file_location("_mlops_engine_evidence", request["evidence"])  # type: ignore[arg-type]
@@ -46,8 +48,6 @@ def run(request: dict[str, object]) -> int:
     sys.modules[spec.name] = evidence
     spec.loader.exec_module(evidence)
     evidence.install_from_environment()
-    with open(request["notebook"]) as file:  # type: ignore[call-overload]
-        notebook = json.load(file)
     inject(notebook, request["parameters"])  # type: ignore[arg-type]
     namespace: dict[str, object] = {"__name__": "__main__"}
     failed = 0

@@ -49,7 +49,7 @@ def test_comments_and_formatting_do_not_count_but_are_in_the_restored_notebook(l
     lab.run()
     lab.one("# why\n" + WRITE.replace("'w'", '"w"'), "# nothing here", "print( 'a' )")
     (step,), folder = lab.run()
-    assert step.status == "cached"
+    assert step.status == "cached", step.cache
     cells = json.loads((folder / "only.ipynb").read_text())["cells"]
     assert [c["source"] for c in cells][2:] == [
         "# why\n" + WRITE.replace("'w'", '"w"'), "# nothing here", "print( 'a' )",

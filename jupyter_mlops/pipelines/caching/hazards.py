@@ -112,9 +112,10 @@ class _Reader:
                 self._name(node, id(node) in inner, id(node) in fine)
             elif isinstance(node, ast.Call):
                 self._call(node)
-            elif isinstance(node, ast.Constant) and id(node) not in docstrings:
-                if isinstance(node.value, str):
-                    self._text(node.value)
+            elif isinstance(node, ast.Constant):
+                text = "" if id(node) in docstrings else node.value
+                if isinstance(text, str):
+                    self._text(text)
         self._seeds()
 
     def _refuse(self, what: str, name: str) -> None:

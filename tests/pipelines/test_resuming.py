@@ -10,13 +10,15 @@ import pytest
 
 from jupyter_mlops.errors import ConflictError, NotFoundError, ParameterError, UsageError
 from jupyter_mlops.journal import list_sessions, read_session
-from jupyter_mlops.pipelines import RunOutcome
+from jupyter_mlops.model.ports import ExecutionResult
+from jupyter_mlops.model.wiring import replaced_port
+from jupyter_mlops.pipelines import RunOutcome, run_pipeline
 from jupyter_mlops.pipelines.run_state import STATE_FILE, read_states
 from jupyter_mlops.project import Project
 from jupyter_mlops.tracking import find_run
 
 from .conftest import write_notebook
-from .five import STEPS, counts, killed_at, make_five, results, run_five
+from .five import CONFIG, STEPS, Plain, counts, killed_at, make_five, results, run_five
 
 POINTS = [
     "after state",
@@ -91,11 +93,7 @@ def failed(project: Project, log: Path) -> RunOutcome:
 
 
 def run_five_failing(project: Project) -> RunOutcome:
-    from jupyter_mlops.model.ports import ExecutionResult
-
-    from . import five
-
-    class Fails(five.Plain):
+    class Fails(Plain):
         def execute(self, *arguments: object, **options: object) -> ExecutionResult:
             try:
                 return super().execute(*arguments, **options)  # type: ignore[arg-type]
@@ -103,7 +101,7 @@ def run_five_failing(project: Project) -> RunOutcome:
                 said = {"ename": "ZeroDivisionError", "evalue": str(error)}
                 return ExecutionResult("failed", arguments[1], 0.0, said)  # type: ignore[arg-type]
 
-    with five.replaced_port("executor", Fails):
+    with replaced_port("executor", Fails):
         return run_five(project, plain=False, parameters={"factor": 5})
 
 
@@ -203,10 +201,6 @@ def test_what_cannot_be_resumed(project: Project, log: Path) -> None:
     with pytest.raises(NotFoundError, match="there is no run of pipeline 'five' to resume"):
         run_five(project, resume="last")
     write_notebook(project.root / "alone.ipynb", "1")
-    from jupyter_mlops.pipelines import run_pipeline
-
-    from .five import CONFIG
-
     with pytest.raises(UsageError, match="a notebook has no steps"):
         run_pipeline(project, CONFIG, project.root / "alone.ipynb", resume="last")
     outcome = run_five(project)

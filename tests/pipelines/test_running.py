@@ -96,7 +96,10 @@ class Stoppable(Scripted):
 
 
 def test_fail_fast_ends_the_others(tmp_path: Path) -> None:
-    executor = Stoppable(a=lambda output: "failed" if executor.slow.wait(30) else "")
+    def fails(output: Path) -> str:
+        return "failed" if executor.slow.wait(30) else ""
+
+    executor = Stoppable(a=fails)
     plan = [planned(tmp_path, "slow"), planned(tmp_path, "a"), planned(tmp_path, "b", "slow")]
     plan.append(planned(tmp_path, "c", "a"))
     runner = runner_of(executor, jobs=2, fail_fast=True)

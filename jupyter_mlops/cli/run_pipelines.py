@@ -26,6 +26,16 @@ class RunCommand(click.Command):
         """Give the bare options the value that they stand for."""
         return super().parse_args(ctx, _with_values(args))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it; SIGTERM before there is a run to end is an end by a signal, too."""
+        from ..pipelines.interrupts import Terminated, exit_code_of
+
+        try:
+            return super().invoke(ctx)
+        except Terminated as ended:
+            click.echo("Interrupted.", err=True)
+            raise click.exceptions.Exit(exit_code_of(ended)) from None
+
 
 def _with_values(args: list[str]) -> list[str]:
     filled: list[str] = []

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from jupyter_mlops.errors import ConflictError, NotFoundError
-from jupyter_mlops.model.ports import ExecutionResult
+from jupyter_mlops.model.ports import CellProgress, ExecutionResult
 from jupyter_mlops.model.wiring import replaced_port
 from jupyter_mlops.pipelines import StepProgress, cancel_run, run_pipeline
 from jupyter_mlops.pipelines.resources import Capacity, Demand
@@ -305,3 +306,33 @@ def test_kernels_side_by_side(project: Project) -> None:
     assert [step.status for step in again.steps] == ["resumed", "resumed", "failed"]
     assert again.steps[2].error is not None
     assert again.steps[2].error["evalue"] == "the cell did not finish within 0.2 s"
+
+
+def test_cancelling_ends_the_kernels_and_keeps_what_there_is(project: Project) -> None:
+    text = "version: 1\nname: pair\nsteps:\n"
+    folder = write_pipeline(project, "pair", "")
+    for name in ("one", "two"):
+        write_notebook(
+            folder / f"{name}.ipynb", "import os, time\nprint(os.getpid())", "time.sleep(600)", "3"
+        )
+        text += f"  - {{name: {name}, notebook: {name}.ipynb, resources: {{cpus: 0.1}}}}\n"
+    (folder / "pipeline.yaml").write_text(text)
+    sleeping: set[str] = set()
+
+    def progress(event: CellProgress) -> None:
+        if (event.index, event.state) == (1, "started"):
+            sleeping.add(event.step)
+        if len(sleeping) == 2:
+            assert cancel_run(project, "last", wait=0).status == "RUNNING"
+
+    outcome = run_pipeline(project, CONFIG, "pair", jobs=2, progress=progress)
+    assert (outcome.status, outcome.exit_code) == ("KILLED", 143)
+    assert [step.status for step in outcome.steps] == ["cancelled", "cancelled"]
+    for step in outcome.steps:
+        assert step.output is not None
+        cells = [c for c in json.loads(step.output.read_text())["cells"] if "outputs" in c]
+        states = [cell["metadata"]["mlops"]["state"] for cell in cells]
+        assert states == ["completed", "cancelled", "not run"]
+        pid = int("".join(cells[0]["outputs"][0]["text"]))
+        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+    assert [o.name for o in outcome.steps] == ["one", "two"]

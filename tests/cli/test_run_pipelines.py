@@ -18,6 +18,7 @@ from jupyter_mlops.cli.run_pipelines import RunCommand, pipeline_options
 from jupyter_mlops.model.ports import CellProgress
 from jupyter_mlops.model.wiring import replaced_port
 from jupyter_mlops.pipelines import run_state
+from jupyter_mlops.pipelines.interrupts import Terminated
 from jupyter_mlops.project import Project
 
 from ..pipelines.conftest import write_notebook
@@ -169,3 +170,14 @@ def test_cells_of_several_steps_in_a_terminal() -> None:
         "  b [2/2] cell 1 ... failed after 1.0 s",
         "",
     ]
+
+
+def test_a_signal_before_there_is_a_run(
+    project: Project, mlops: Mlops, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told_to_end(*arguments: Any, **options: Any) -> Any:
+        raise Terminated
+
+    monkeypatch.setattr("jupyter_mlops.cli.run.run_pipeline", told_to_end)
+    result = mlops("run", "five")
+    assert (result.code, result.err) == (143, "Interrupted.\n")

@@ -58,7 +58,7 @@ def run(request: dict[str, object]) -> int:
         try:
             with contextlib.redirect_stdout(text):
                 made = compile("".join(cell["source"]), f"<ipython-input-{number}>", "exec")
-                exec(made, namespace)  # noqa: S102
+                exec(made, namespace)
         except BaseException as error:
             text.write(f"{type(error).__name__}: {error}")
             failed = 1

@@ -177,7 +177,7 @@ def _order(
         return _Order(plan_notebook(project, found, given, run_id, executor), given, data)
     resumed = None
     if resume is not None:
-        resumed = resumed_run(project, found.name, resume, given, data)
+        resumed = resumed_run(project, found, resume, given, data)
         given, data = resumed.given, resumed.data
     plan = plan_pipeline(project, found, given, run_id, executor, data)
     return _Order(plan, given, data, resumed)

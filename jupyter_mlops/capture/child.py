@@ -24,7 +24,12 @@ _MEANINGS = {
 }
 # What says which kernel or run this process is; a child is another one.
 _OURS = ("JPY_", "PYDEVD_", "DEBUGPY_")
-_OUR_NAMES = {"JUPYTER_MLOPS_NOTEBOOK", "JUPYTER_MLOPS_PARENT_RUN", "MLFLOW_RUN_ID"}
+_OUR_NAMES = {
+    "JUPYTER_MLOPS_NOTEBOOK",
+    "JUPYTER_MLOPS_PARENT_RUN",
+    "JUPYTER_MLOPS_STEP",
+    "MLFLOW_RUN_ID",
+}
 _GRACE = 2.0  # Seconds that a child which has closed its output gets to end.
 
 

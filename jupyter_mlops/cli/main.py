@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "diff": ("diff", "diff", "Show what differs between two snapshots."),
     "models": ("models", "models", "List models, register versions, move and revert aliases."),
     "pipelines": ("pipelines", "pipelines", "List and show pipelines."),
+    "cache": ("cache", "cache", "Show and clear the step cache, and say why steps run."),
     "schedule": ("schedule", "schedule", "Run pipelines by a cron expression."),
     "deploy": ("deploy", "deploy", "Serve a model version on this machine."),
     "deployments": ("deploy", "deployments", "List, show and stop deployments."),

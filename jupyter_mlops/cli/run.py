@@ -88,6 +88,7 @@ def run(
     project = project_of(target)
     config = load_config(project.root)
     given = given_parameters(parameters, parameter_files)
+    why = bool(of_steps.pop("why"))
     log = RunLog(log_stream(as_json))
     written = Reports(project, config, reports, log.line).check()
     announced = False
@@ -124,6 +125,10 @@ def run(
         return outcome.exit_code
     again = ["jupyter", "mlops", "run", target, *parameter_words(given)]
     _show_outcome(log, project, config, outcome, shlex.join(again))
+    if why:
+        from .cache import show_why
+
+        show_why(log.line, outcome)
     written.of_run(outcome, Request(target, given, data))
     return outcome.exit_code
 

@@ -26,6 +26,16 @@ class RunCommand(click.Command):
         """Give the bare options the value that they stand for."""
         return super().parse_args(ctx, _with_values(args))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it; SIGTERM before there is a run to end is an end by a signal, too."""
+        from ..pipelines.interrupts import Terminated, exit_code_of
+
+        try:
+            return super().invoke(ctx)
+        except Terminated as ended:
+            click.echo("Interrupted.", err=True)
+            raise click.exceptions.Exit(exit_code_of(ended)) from None
+
 
 def _with_values(args: list[str]) -> list[str]:
     filled: list[str] = []
@@ -55,7 +65,7 @@ class _Patience(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 
 def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options; they are parameters of ``run_pipeline``."""
+    """Add the options; they are parameters of ``run_pipeline``, but for ``why``."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -87,4 +97,10 @@ _OPTIONS = (
         metavar="[SECONDS]",
         help="Wait for another run of the pipeline to end, instead of refusing.",
     ),
+    click.option(
+        "--cache/--no-cache",
+        default=True,
+        help="Take steps from the step cache and keep them in it, or neither.",
+    ),
+    click.option("--why", is_flag=True, help="Say why each step was taken from the cache or ran."),
 )

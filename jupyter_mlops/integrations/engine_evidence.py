@@ -6,7 +6,7 @@ Standard library only: it is loaded as a file, in interpreters that have nothing
 
 A record is a JSON list in a line.  Its first item is its kind:
 
-``start``    what the process is: Python, executable, the folders of its libraries
+``start``    the process and the time
 ``read``     a file that is about to be opened for reading, with its identity then (or null)
 ``code``     the same, opened by the import system
 ``loaded``   the file of a module that is there
@@ -106,12 +106,9 @@ class _Evidence:
             "open": self._open,
             "import": self._import,
             "compile": self._compile,
-            "os.listdir": self._list,
-            "os.scandir": self._list,
+            **dict.fromkeys(("os.listdir", "os.scandir"), self._list),
             "os.mkdir": self._mkdir,
-            "os.rename": self._two,
-            "os.link": self._two,
-            "os.symlink": self._two,
+            **dict.fromkeys(("os.rename", "os.link", "os.symlink"), self._two),
             "subprocess.Popen": self._popen,
             "sqlite3.connect": self._sqlite,
         }
@@ -125,18 +122,7 @@ class _Evidence:
                      "socket.getnameinfo", "urllib.Request", "webbrowser.open", "builtins.input",
                      "winreg.OpenKey", "shmget"):  # fmt: skip
             self._handlers[name] = self._effect(name)
-        folders = [one for one in sys.path if isinstance(one, str)]
-        self._write(
-            "start",
-            {
-                "pid": self._pid,
-                "time": time.time(),
-                "python": sys.version,
-                "executable": sys.executable,
-                "path": folders,
-                "libraries": list(self._libraries),
-            },
-        )
+        self._write("start", {"pid": self._pid, "time": time.time()})
         self._loaded_modules()
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -159,7 +145,8 @@ class _Evidence:
         spawn: Any = _posixsubprocess.fork_exec
 
         def fork_exec(arguments: Any, *others: Any) -> Any:
-            self._spawned(arguments)
+            with contextlib.suppress(Exception):
+                self._command(arguments[0])
             return spawn(arguments, *others)
 
         _posixsubprocess.fork_exec = fork_exec
@@ -182,17 +169,18 @@ class _Evidence:
         children = _children()
         self._ended = True
         names = sorted({name.partition(".")[0] for name in list(sys.modules)})
-        end = {"changed": sorted(self._changed), "children": children, "modules": names}
+        end: dict[str, Any] = {"changed": sorted(self._changed), "modules": names}
+        end["children"] = children
         end["broken"] = self._broken
+        places = [self._absolute(one or ".") for one in sys.path if isinstance(one, str)]
+        end["path"] = [one for one in places if one is not None]
         self._write("end", end)
 
     # Files
 
     def _open(self, arguments: tuple[Any, ...]) -> None:
         path, mode, flags = arguments
-        if isinstance(path, int) or path is None:
-            return
-        path = self._absolute(path)
+        path = None if isinstance(path, int) else self._absolute(path)
         if path is None:
             return
         if mode is None:
@@ -205,7 +193,7 @@ class _Evidence:
         frame = sys._getframe(2).f_code.co_filename
         if frame.startswith(_IMPORT):
             self._read("code", path)
-        elif path.endswith(".py") and self._from_linecache():
+        elif path.endswith(".py") and sys._getframe(3).f_globals.get("__name__") == "linecache":
             self._read("code", path)  # for the text of a traceback
         else:
             self._read("read", path)
@@ -228,7 +216,8 @@ class _Evidence:
             self._say(kind, path, None if searched else _identity(path))
 
     def _change(self, path: str) -> None:
-        if self._live and not _is_bytecode(path) and ("write", path) not in self._said:
+        bytecode = f"{os.sep}__pycache__{os.sep}" in path and ".pyc" in path
+        if self._live and not bytecode and ("write", path) not in self._said:
             self._say("write", path, os.path.lexists(path))
 
     def _one(self, arguments: tuple[Any, ...]) -> None:
@@ -384,10 +373,6 @@ class _Evidence:
         words = arguments[1]
         self._command(arguments[0] or (words if isinstance(words, str) else words[0]))
 
-    def _spawned(self, arguments: Any) -> None:
-        with contextlib.suppress(Exception):
-            self._command(arguments[0])
-
     def _command(self, word: Any) -> None:
         name = os.path.basename(os.fsdecode(word))
         if self._live and name not in _HARMLESS:
@@ -414,11 +399,6 @@ class _Evidence:
                 named = named or name == "uuid"
                 frame = frame.f_back
             self._say("entropy", first or "something")
-
-    def _from_linecache(self) -> bool:
-        frame = sys._getframe(3)  # tokenize.open, called by linecache
-        back = frame.f_back
-        return back is not None and back.f_globals.get("__name__") == "linecache"
 
     def _absolute(self, path: Any) -> str | None:
         """The path as it is meant; ``None`` for what belongs to the interpreter or the system."""
@@ -472,10 +452,6 @@ def _is_cell(name: str) -> bool:
     return f"{os.sep}ipykernel_" in name or name.startswith("<ipython-input")
 
 
-def _is_bytecode(path: str) -> bool:
-    return f"{os.sep}__pycache__{os.sep}" in path and ".pyc" in path
-
-
 def _libraries() -> tuple[str, ...]:
     """The folders of the interpreter and what is installed in it, each with a separator."""
     found = {value for name, value in sysconfig.get_paths().items() if name != "data" and value}
@@ -485,22 +461,17 @@ def _libraries() -> tuple[str, ...]:
         if isinstance(one, str) and one.rstrip("/\\").endswith(("site-packages", "dist-packages"))
     )
     for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix):
-        found.update(os.path.join(prefix, name) for name in ("lib", "lib64", "share", "etc"))
-        found.add(os.path.join(prefix, "pyvenv.cfg"))
-    found.discard(os.path.dirname(os.path.abspath(__file__)))
+        found.update(os.path.join(prefix, name) for name in ("lib", "lib64", "pyvenv.cfg"))
     places = {os.path.realpath(one) for one in found} | {os.path.abspath(one) for one in found}
-    files = {one for one in places if one.endswith(".cfg")}
-    return tuple(sorted({os.path.join(one, "") for one in places - files} | files))
+    return tuple(sorted(os.path.join(one, "") for one in places))
 
 
 def _runtime_folders() -> tuple[str, ...]:
     """What differs in every process: the connection file's folder, and the system's own."""
     found = ["/proc/", "/sys/", "/dev/", os.path.abspath(__file__)]
-    arguments = sys.argv
-    for word, following in zip(arguments, [*arguments[1:], ""]):  # noqa: B905  (from 3.10 on)
-        place = following if word == "-f" else word.partition("=")[2] if word[:3] == "-f=" else ""
-        if place:
-            found.append(os.path.join(os.path.dirname(os.path.abspath(place)), ""))
+    if "-f" in sys.argv[:-1]:
+        place = os.path.abspath(sys.argv[sys.argv.index("-f") + 1])
+        found.append(os.path.join(os.path.dirname(place), ""))
     if os.environ.get("JUPYTER_RUNTIME_DIR"):
         found.append(os.path.join(os.path.abspath(os.environ["JUPYTER_RUNTIME_DIR"]), ""))
     return tuple(found)
@@ -522,10 +493,8 @@ _STATES: dict[str, tuple[str, Callable[[Any], Any]]] = {
 def _children() -> int:
     """How many child processes live."""
     count = 0
-    try:
+    with contextlib.suppress(OSError):
         for task in os.listdir("/proc/self/task"):
             with open(f"/proc/self/task/{task}/children", encoding="ascii") as file:
                 count += len(file.read().split())
-    except OSError:
-        return 0
     return count

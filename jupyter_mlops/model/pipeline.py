@@ -24,9 +24,9 @@ class Step:
 
     ``outputs`` maps a parameter of the step's notebook (whose value is a path) to the name of the
     file that the step writes there; ``inputs`` maps one to the ``step.parameter`` of an earlier
-    step whose file it reads.  ``retries`` is how often a failed attempt is repeated, ``backoff`` the
-    seconds before the first repetition, doubled each time up to ``longest_pause``.  ``timeout`` is
-    how many seconds the cells of one attempt may take together, ``cell_timeout`` each of them.
+    step whose file it reads.  ``retries`` is how often a failed attempt is repeated, ``backoff``
+    the seconds before the first repetition, doubled each time up to ``longest_pause``.  ``timeout``
+    is how many seconds the cells of one attempt may take together, ``cell_timeout`` each of them.
     ``resources`` (``cpus``, ``gpus``, ``memory``) are what the step needs while it runs: they
     decide which steps run at once.
     """

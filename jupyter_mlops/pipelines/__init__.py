@@ -21,6 +21,7 @@ from .names import is_parameter_name
 from .outcome import RunOutcome, StepOutcome, StepProgress
 from .parameters import check_parameters, effective_parameters, expected
 from .runner import run_pipeline
+from .running_lock import pipeline_lock
 from .warm import warm_run
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "load_policy",
     "materialise",
     "parameters_in",
+    "pipeline_lock",
     "read_notebook",
     "run_pipeline",
     "save_pipeline",

@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import ConflictError, NotFoundError, ParameterError, ProjectError, UsageError
 from ..journal import read_session
 from ..model.events import RunRecord
+from ..model.pipeline import Pipeline
 from ..project import Project
 from .outcome import RunOutcome, StepOutcome
 from .planned import PlannedStep
@@ -46,14 +47,16 @@ class Resumed:
 
 
 def resumed_run(
-    project: Project, pipeline: str, text: str, given: Mapping[str, Any], data: str
+    project: Project, found: Pipeline, text: str, given: Mapping[str, Any], data: str
 ) -> Resumed:
-    """Find the run of ``pipeline`` that ``text`` means: a run id, its beginning, or ``last``.
+    """Find the run of a pipeline that ``text`` means: a run id, its beginning, or ``last``.
 
-    It keeps its parameters, where ``given`` says nothing else.  Raises ``NotFoundError`` when there
+    It keeps its parameters, where ``given`` says nothing else and the pipeline still has them.
+    Raises ``NotFoundError`` when there
     is none, ``UsageError`` for one of another pipeline, ``ConflictError`` for one that is going on
     and ``ParameterError`` where a secret has to be given again.
     """
+    pipeline, known = found.name, {parameter.name for parameter in found.parameters}
     if text.strip().lower() == "last":
         own = (state for state in read_states(project) if state.pipeline == pipeline)
         state = next(own, None)
@@ -76,7 +79,7 @@ def resumed_run(
             hint=f"Wait for it, or end it: jupyter mlops runs cancel {state.run_id}",
             run_id=state.run_id,
         )
-    missing = [name for name in state.secrets if name not in given]
+    missing = [name for name in state.secrets if name in known and name not in given]
     if missing:
         raise ParameterError(
             f"run {state.run_id} was given {missing[0]!r}, which is a secret and not written down",
@@ -85,7 +88,7 @@ def resumed_run(
     return Resumed(
         state,
         tuple(resumed_chain(project, state)),
-        {**state.given, **given},
+        {name: value for name, value in state.given.items() if name in known} | dict(given),
         state.data if data == "auto" else data,
         _finished_record(project, state),
     )
@@ -199,9 +202,9 @@ class Ledger:
                 "parameters": parameters_digest(step),
                 "inputs": inputs,
             }
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise ProjectError(
-                f"what step {step.name!r} is made from cannot be read: {error.strerror or error}"
+                f"what step {step.name!r} is made from cannot be read: {error}"
             ) from error
 
     def _digest(self, path: Path) -> str:

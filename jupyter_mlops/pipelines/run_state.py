@@ -70,7 +70,7 @@ class StateFile:
     def __init__(self, state: RunState) -> None:
         self.state = state
         self._lock = threading.Lock()
-        self._write(durable=True)
+        self._write(durable=state.pipeline is not None)  # a notebook is never resumed
 
     def step(self, name: str, entry: Mapping[str, Any]) -> None:
         """Note a step that has finished; durable when this returns."""

@@ -102,7 +102,7 @@ def run_pipeline(
     found = find_target(project, target)
     executor = load_port("executor")()
 
-    def planned() -> _Order:
+    def planned(resume: str | None) -> _Order:
         order = _order(project, found, parameters or {}, run_id, executor, data, resume)
         steps = order.plan.steps
         if cell_timeout is not None:
@@ -110,15 +110,17 @@ def run_pipeline(
         register_as = order.plan.register if register else None
         return replace(order, plan=replace(order.plan, steps=steps, register=register_as))
 
-    order = planned()
+    alone = isinstance(found, Pipeline) and parent_run is None
+    # The run to go on with may be the one that is to be waited for.
+    order = planned(None if wait and alone else resume)
     project.create()
     capacity = machine()
     trigger = dict(trigger or {})
     with sigterm_raises(), contextlib.ExitStack() as held:
-        if isinstance(found, Pipeline) and parent_run is None:
+        if alone and isinstance(found, Pipeline):
             lock = pipeline_lock(project, found.name, run_id, wait=wait, on_wait=on_wait)
-            if held.enter_context(lock):
-                order = planned()  # the one that was waited for may have changed what there is
+            if held.enter_context(lock) or wait:
+                order = planned(resume)  # as the one that was waited for has left it
         if order.resumed is not None and order.resumed.record is not None:
             outcome = finished_outcome(order.resumed, order.resumed.record)
         else:
@@ -180,7 +182,7 @@ def _order(
         return _Order(plan_notebook(project, found, given, run_id, executor), given, data)
     resumed = None
     if resume is not None:
-        resumed = resumed_run(project, found.name, resume, given, data)
+        resumed = resumed_run(project, found, resume, given, data)
         given, data = resumed.given, resumed.data
     plan = plan_pipeline(project, found, given, run_id, executor, data)
     return _Order(plan, given, data, resumed)

@@ -282,13 +282,21 @@ def _pass(cells: Flowing, drafts: Sequence[Draft], to: Draft, name: str, writer:
 
 
 def _files(cells: Flowing, drafts: Sequence[Draft], number: int) -> None:
-    """A step needs the earlier ones that write files which it reads or writes."""
-    touched = [
-        path
-        for i in drafts[number].cells
-        for path in cells.flows[i].files_read | cells.flows[i].files_written
-    ]
+    """A step needs the earlier ones that write files which it touches, or read those it writes.
+
+    Steps that do not need each other run at once: what was read before it was written stays so.
+    """
+    read, written = _touched(cells, drafts[number])
     for other in range(number):
-        written = [p for i in drafts[other].cells for p in cells.flows[i].files_written]
-        if any(linked(a, b) for a in touched for b in written):
+        read_there, written_there = _touched(cells, drafts[other])
+        if any(linked(a, b) for a in (*read, *written) for b in written_there) or any(
+            linked(a, b) for a in written for b in read_there
+        ):
             drafts[number].needs.append(other)
+
+
+def _touched(cells: Flowing, draft: Draft) -> tuple[list[str], list[str]]:
+    """The files that a step reads and those that it writes."""
+    flows = [cells.flows[i] for i in draft.cells]
+    read = [path for flow in flows for path in flow.files_read]
+    return read, [path for flow in flows for path in flow.files_written]

@@ -14,6 +14,8 @@ from jupyter_mlops.config import Config
 from jupyter_mlops.model.ports import CellProgress, ExecutionResult
 from jupyter_mlops.model.wiring import replaced_port
 from jupyter_mlops.pipelines import RunOutcome, run_pipeline, runner
+from jupyter_mlops.pipelines.recording import RunnerJournal
+from jupyter_mlops.pipelines.run_state import StateFile
 from jupyter_mlops.project import Project
 
 from .conftest import write_notebook, write_pipeline
@@ -139,9 +141,9 @@ def arm(point: str) -> None:
     if what in ("before", "after"):
         holder, name = {
             "state": (runner, "StateFile"),
-            "begin": (runner.RunnerJournal, "start"),
-            "record": (runner.RunnerJournal, "finish"),
-            "end": (runner.StateFile, "end"),
+            "begin": (RunnerJournal, "start"),
+            "record": (RunnerJournal, "finish"),
+            "end": (StateFile, "end"),
             "delivery": (runner, "deliver_outcome"),
         }[step]
         _wrap(holder, name, what, lambda arguments: True)
@@ -163,7 +165,7 @@ def arm(point: str) -> None:
         Plain.execute = execute  # type: ignore[method-assign]
     else:
         when = {"made": "before", "noted": "after"}[what]
-        _wrap(runner.StateFile, "step", when, lambda arguments: arguments[1] == step)
+        _wrap(StateFile, "step", when, lambda arguments: arguments[1] == step)
 
 
 def _wrap(holder: Any, name: str, when: str, at: Callable[[tuple[Any, ...]], bool]) -> None:

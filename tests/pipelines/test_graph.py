@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_mlops.pipelines.graph import ancestors, execution_order, find_cycle
+from jupyter_mlops.pipelines.graph import ancestors, execution_order, find_cycle, is_chain
 
 DIAMOND = {"d": ["b", "c"], "b": ["a"], "c": ["a"], "a": []}
 
@@ -54,3 +54,11 @@ def test_a_long_chain_needs_no_recursion() -> None:
     needs = {str(n): [str(n - 1)] if n else [] for n in range(3000)}
     assert find_cycle(needs) is None
     assert len(ancestors("2999", needs)) == 2999
+
+
+def test_a_chain_is_where_no_two_can_be_done_at_once() -> None:
+    assert is_chain({})
+    assert is_chain({"a": []})
+    assert is_chain({"a": [], "b": ["a"], "c": ["a", "b"]})
+    assert not is_chain({"a": [], "b": []})
+    assert not is_chain({"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]})

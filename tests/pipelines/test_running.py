@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from jupyter_mlops.errors import ConflictError, NotFoundError
-from jupyter_mlops.model.ports import ExecutionResult
+from jupyter_mlops.model.ports import CellProgress, ExecutionResult
 from jupyter_mlops.model.wiring import replaced_port
 from jupyter_mlops.pipelines import StepProgress, cancel_run, run_pipeline
 from jupyter_mlops.pipelines.resources import Capacity, Demand
@@ -96,7 +97,10 @@ class Stoppable(Scripted):
 
 
 def test_fail_fast_ends_the_others(tmp_path: Path) -> None:
-    executor = Stoppable(a=lambda output: "failed" if executor.slow.wait(30) else "")
+    def fails(output: Path) -> str:
+        return "failed" if executor.slow.wait(30) else ""
+
+    executor = Stoppable(a=fails)
     plan = [planned(tmp_path, "slow"), planned(tmp_path, "a"), planned(tmp_path, "b", "slow")]
     plan.append(planned(tmp_path, "c", "a"))
     runner = runner_of(executor, jobs=2, fail_fast=True)
@@ -214,6 +218,8 @@ def test_a_second_run_is_refused_or_waits(project: Project, elsewhere: Callable[
     with pytest.raises(ConflictError, match=words):
         run_five(project, wait=0.3)
     with pytest.raises(ConflictError, match=f"{first} is going on in process {child}"):
+        run_five(project, resume="last")
+    with pytest.raises(ConflictError, match=words):
         run_five(project, wait=0.3, resume="last")
     assert len(list(project.runs.iterdir())) == 1
     # A part of another run may go on beside it, and so may other pipelines.
@@ -225,7 +231,8 @@ def test_a_second_run_is_refused_or_waits(project: Project, elsewhere: Callable[
         told.append(why)
         (project.root / "go").touch()
 
-    assert run_five(project, wait=True, on_wait=waits).status == "FINISHED"
+    outcome = run_five(project, wait=True, on_wait=waits, resume=first)
+    assert (outcome.status, outcome.run_id) == ("FINISHED", first)  # it came to its end itself
     assert told == [words]
     assert os.waitpid(child, 0)[1] == 0
 
@@ -299,3 +306,33 @@ def test_kernels_side_by_side(project: Project) -> None:
     assert [step.status for step in again.steps] == ["resumed", "resumed", "failed"]
     assert again.steps[2].error is not None
     assert again.steps[2].error["evalue"] == "the cell did not finish within 0.2 s"
+
+
+def test_cancelling_ends_the_kernels_and_keeps_what_there_is(project: Project) -> None:
+    text = "version: 1\nname: pair\nsteps:\n"
+    folder = write_pipeline(project, "pair", "")
+    for name in ("one", "two"):
+        write_notebook(
+            folder / f"{name}.ipynb", "import os, time\nprint(os.getpid())", "time.sleep(600)", "3"
+        )
+        text += f"  - {{name: {name}, notebook: {name}.ipynb, resources: {{cpus: 0.1}}}}\n"
+    (folder / "pipeline.yaml").write_text(text)
+    sleeping: set[str] = set()
+
+    def progress(event: CellProgress) -> None:
+        if (event.index, event.state) == (1, "started"):
+            sleeping.add(event.step)
+        if len(sleeping) == 2:
+            assert cancel_run(project, "last", wait=0).status == "RUNNING"
+
+    outcome = run_pipeline(project, CONFIG, "pair", jobs=2, progress=progress)
+    assert (outcome.status, outcome.exit_code) == ("KILLED", 143)
+    assert [step.status for step in outcome.steps] == ["cancelled", "cancelled"]
+    for step in outcome.steps:
+        assert step.output is not None
+        cells = [c for c in json.loads(step.output.read_text())["cells"] if "outputs" in c]
+        states = [cell["metadata"]["mlops"]["state"] for cell in cells]
+        assert states == ["completed", "cancelled", "not run"]
+        pid = int("".join(cells[0]["outputs"][0]["text"]))
+        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+    assert [o.name for o in outcome.steps] == ["one", "two"]

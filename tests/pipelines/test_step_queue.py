@@ -33,7 +33,7 @@ capacities = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(graphs(), capacities, st.integers(1, 4), st.data())
 def test_each_once_after_its_needs_and_never_too_many(
     needs: dict[str, list[str]], capacity: Capacity, jobs: int, data: st.DataObject

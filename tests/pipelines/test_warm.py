@@ -52,13 +52,18 @@ def test_a_pipeline_of_three_holds_its_own(project: Project) -> None:
     (folder / "pipeline.yaml").write_text(text)
     with warm_run(project, Config(agent=False), "three") as choice:
         assert default_provisioner() == "mlops-zygote"
-        outcome = run_pipeline(project, Config(agent=False), "three", {})
+        outcome = run_pipeline(project, Config(agent=False), "three", {}, jobs=1)
     assert outcome.status == "FINISHED"
     assert choice is not None
     assert choice.modules == ("colorsys", "os", "pathlib", "time")
     starts = [(one["start"], one["why"]) for one in choice.starts]
     assert starts[0] == ("cold", "no zygote runs for its interpreter and modules")
     assert starts[1:] == [("fork", "forked")] * 2
+    assert [(one["step"], one["start"]) for one in outcome.kernels] == [
+        ("a", "cold"),
+        ("b", "fork"),
+        ("c", "fork"),
+    ]
     assert not [one for one in held_zygotes() if "runner" in one["owners"]]
     assert default_provisioner() == "local-provisioner"
 

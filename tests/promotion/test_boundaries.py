@@ -137,6 +137,18 @@ def test_settings_are_set_again_and_files_order_steps() -> None:
     assert layout.drafts[1].needs == [0]
 
 
+def test_a_file_is_written_after_it_was_read() -> None:
+    cells = flowing(
+        "import pandas as pd",
+        "df = pd.read_csv('kept.csv')",
+        "pd.DataFrame({'a': [1]}).to_csv('kept.csv')",
+        "after = pd.read_csv('kept.csv')",
+        wanted=["df", "after"],
+    )
+    layout = lay_out(cells, [cut_at(cells, 2)], ["one", "two"])
+    assert layout.drafts[1].needs == [0]
+
+
 def test_a_value_that_a_step_only_may_bind_passes_through_it() -> None:
     cells = flowing(
         "x = f()\ny = 1 + 1",

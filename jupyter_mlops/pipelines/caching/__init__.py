@@ -1,4 +1,4 @@
-"""The step cache: results of steps by everything that they were made from, and never a wrong one."""
+"""The step cache: results of steps, by everything that they were made from."""
 
 from .cache import RunCache, cached, with_evidence
 from .store import CacheStore, Removed, Summary

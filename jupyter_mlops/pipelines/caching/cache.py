@@ -135,9 +135,9 @@ class RunCache:
 
         Everything is compared with its digest first; False where that fails: then the step runs.
         """
-        entry = verdict.entry if isinstance(verdict, Verdict) else None
-        if entry is None:
+        if not isinstance(verdict, Verdict) or verdict.entry is None:
             return False
+        entry = verdict.entry
         try:
             with self.store.using():
                 done = self._restore(step, entry)

@@ -123,7 +123,8 @@ def _words(magic: str) -> list[str]:
 
 def _name(line: str) -> str:
     """What a magic that cannot be followed is called; empty for one that can."""
-    text = line.strip()
+    found = _MAGIC.match(line)
+    text = (found[2] if found is not None else line).strip()
     name = _words(text)[0]
     if text.startswith("%%"):
         return "" if name in _PYTHON_MAGICS else f"%%{name}"

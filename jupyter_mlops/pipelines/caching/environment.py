@@ -22,11 +22,11 @@ __all__ = ["Kernel", "environment_of", "kernel_of", "variables_of"]
 # Differ between terminals, sessions and runners of a CI system and steer nothing that a step
 # computes; one of them that code names counts all the same.
 _VOLATILE = re.compile(
-    r"(?:JPY_|JUPYTER|PAPERMILL_|PYTEST_|SSH_|XDG_(?!CONFIG|DATA|CACHE)|DBUS_|WINDOW|DISPLAY|WAYLAND"
-    r"|GITHUB_|RUNNER_|GITLAB_|CI_|CI$|BUILD_|TERM|COLORTERM|COLUMNS|LINES|SHLVL|PWD|OLDPWD|_$|PS\d"
+    r"(?:JPY_|JUPYTER|PAPERMILL_|PYTEST_|SSH_|XDG_(?!CONFIG|DATA|CACHE)|DBUS_|WINDOW|DISPLAY"
+    r"|WAYLAND|GITHUB_|RUNNER_|GITLAB_|CI_|CI$|BUILD_|TERM|COLORTERM|COLUMNS|LINES|SHLVL|PWD|OLDPWD|_$|PS\d"
     r"|LS_COLORS|LESS|PAGER|GIT_|EDITOR|VISUAL|HIST|LOGNAME|USER|MAIL|HOSTNAME|HOSTTYPE|SHELL|PATH$"
     r"|VSCODE_|INVOCATION_ID|JOURNAL_STREAM|TMUX|STY|MOTD|KRB5|NO_COLOR|FORCE_COLOR|CLICOLOR|UV_"
-    r"|PIP_|VIRTUAL_ENV_PROMPT|DEBUGINFOD|MANPATH|PYDEVD_|KMP_DUPLICATE|KMP_INIT)"
+    r"|PIP_|VIRTUAL_ENV_PROMPT|DEBUGINFOD|MANPATH|PYDEVD_|KMP_DUPLICATE|KMP_INIT|_RJEM_)"
 )
 _ASK = "import json, sys; print(json.dumps([sys.version, sys.prefix, sys.path]))"
 _known: dict[tuple[str, ...], tuple[Any, ...]] = {}

@@ -49,7 +49,8 @@ _UNSEEN = {"ctypes", "cffi", "dbm", "shelve", "duckdb", "psycopg2", "psycopg", "
 # Open files by themselves: what a path is made from decides whether that is seen.
 _NATIVE = {"read_parquet", "read_feather", "read_orc", "read_table", "read_hdf", "read_pandas",
            "ParquetFile", "ParquetDataset", "ORCFile", "memory_map", "OSFile", "dataset", "imread",
-           "DMatrix", "QuantileDMatrix", "open_dataset", "open_csv", "InferenceSession", "read_file",
+           "DMatrix", "QuantileDMatrix", "open_dataset", "open_csv", "InferenceSession",
+           "read_file",
            "File", "HDFStore", "open_file", "read_ipc", "read_ndjson", "read_avro", "read_image",
            "load_model", "open_dataarray", "open_zarr", "VideoCapture"}  # fmt: skip
 _MODULES = {"time", "os", "random", "uuid", "numpy.random", "importlib", "builtins"}
@@ -111,9 +112,10 @@ class _Reader:
                 self._name(node, id(node) in inner, id(node) in fine)
             elif isinstance(node, ast.Call):
                 self._call(node)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if id(node) not in docstrings:
-                    self._text(node.value)
+            elif isinstance(node, ast.Constant):
+                text = "" if id(node) in docstrings else node.value
+                if isinstance(text, str):
+                    self._text(text)
         self._seeds()
 
     def _refuse(self, what: str, name: str) -> None:
@@ -181,9 +183,9 @@ class _Reader:
                 self._refuse(_BY_NAME[last], name)
             elif name in _MODULES and not inner and isinstance(node, ast.Name):
                 self._refuse("a module in a way that cannot be followed", name)
-        if isinstance(node, ast.Name) and not dotted and node.id in _BUILTINS:
-            if node.id != "hash" or not self._hash_seed:
-                self._refuse(_BUILTINS[node.id], node.id)
+        builtin = isinstance(node, ast.Name) and not dotted and node.id in _BUILTINS
+        if builtin and not (chain(node) == "hash" and self._hash_seed):
+            self._refuse(_BUILTINS[chain(node)], chain(node))
         if isinstance(node, ast.Name) and node.id == "jupyter_mlops" and not inner:
             self._refuse("the project's own state", node.id)
 

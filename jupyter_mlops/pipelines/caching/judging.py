@@ -189,22 +189,7 @@ class _Judge:
 
     def _depend(self) -> None:
         evidence = self._evidence
-        # What the key has of inputs and named files must still be so.
-        for name, path in self._step.inputs.items():
-            if file_digest(path) != self._key.parts["inputs"][name][1]:
-                self._refuse(f"its input {name} changed while it ran")
-        for path, digest in self._key.parts["files"].items():
-            if file_digest(path) != digest and path not in self._outputs:
-                self._refuse(f"{self._shown(path)} changed while it ran")
-        files: dict[str, str] = {}
-        for path, identity in evidence.reads.items():
-            if not self._skipped(path) and self._same(path, identity):
-                files[self._places.name(path)] = file_digest(path)
-        native = self._seen.opened - evidence.reads.keys() - evidence.code.keys()
-        for path in sorted(native - evidence.writes.keys()):
-            if not self._skipped(path) and not path.endswith((".py", ".pyc", ".so", ".ipynb")):
-                if self._untouched(path):
-                    files[self._places.name(path)] = file_digest(path)
+        self._unchanged()
         probes = {
             self._places.name(path): state
             for path, state in evidence.probes.items()
@@ -215,18 +200,42 @@ class _Judge:
                 self._refuse(f"{place} came, went or changed while it ran")
         lists = {}
         for path, identity in evidence.lists.items():
-            if not self._skipped(path) and path not in evidence.writes:
-                if self._same(path, identity):
-                    lists[self._places.name(path)] = listing_digest(path)
+            passed = self._skipped(path) or path in evidence.writes
+            if not passed and self._same(path, identity):
+                lists[self._places.name(path)] = listing_digest(path)
+        searched = {*evidence.searched, *map(str, evidence.end["path"]), str(self._step.cwd)}
         names = sorted({*evidence.end["modules"], *evidence.imports, "sitecustomize"})
         self._result.depends = {
-            "files": files,
+            "files": self._files(),
             "code": self._code(),
             "probes": probes,
             "lists": lists,
-            "search": {f: importable(f, names) for f in sorted(evidence.searched)},
+            "search": {f: importable(f, names) for f in sorted(searched)},
             "names": names,
         }
+
+    def _unchanged(self) -> None:
+        """What the key has of inputs and named files must still be so."""
+        for name, file in self._step.inputs.items():
+            if file_digest(file) != self._key.parts["inputs"][name][1]:
+                self._refuse(f"its input {name} changed while it ran")
+        for path, digest in self._key.parts["files"].items():
+            if path not in self._outputs and file_digest(path) != digest:
+                self._refuse(f"{self._shown(path)} changed while it ran")
+
+    def _files(self) -> dict[str, str]:
+        """Digests of what was read, seen by Python or only by the system."""
+        evidence = self._evidence
+        found = {}
+        for path, identity in evidence.reads.items():
+            if not self._skipped(path) and self._same(path, identity):
+                found[self._places.name(path)] = file_digest(path)
+        native = self._seen.opened - evidence.reads.keys() - evidence.code.keys()
+        for path in sorted(native - evidence.writes.keys()):
+            data = not path.endswith((".py", ".pyc", ".so", ".ipynb"))
+            if data and not self._skipped(path) and self._untouched(path):
+                found[self._places.name(path)] = file_digest(path)
+        return found
 
     def _skipped(self, path: str) -> bool:
         return (
@@ -277,10 +286,10 @@ class _Judge:
                         found[self._places.name(path)] = file_digest(path)
                     continue
                 # Python compares whole seconds: a source may be newer than what was loaded.
-                if identity is not None and now[3] > identity[2] - RACY:
-                    if source not in evidence.code:
-                        self._refuse(f"{self._shown(source)} is newer than its compiled form")
-                        continue
+                newer = identity is not None and now[3] > identity[2] - RACY
+                if newer and source not in evidence.code:
+                    self._refuse(f"{self._shown(source)} is newer than its compiled form")
+                    continue
             if self._untouched(source):
                 found[self._places.name(source)] = code_digest(source)
                 known = self._key.parts["modules"].get(self._project.relative(source))

@@ -84,9 +84,8 @@ def step_key(project: Project, pipeline: str, step: PlannedStep, secret: bytes) 
     find_hazards(sources, findings, hash_seed=stable_hash)
     roots = [step.cwd, step.notebook.parent, project.root]
     texts = _Texts(roots, project)
-    helpers = find_helpers(
-        findings.imports, [*roots, *_folders(findings.texts, roots, environment)]
-    )
+    named = _folders(findings.texts, roots, environment)
+    helpers = find_helpers(findings.imports, [*roots, *named])
     modules = {project.relative(path): helper for path, helper in helpers.items()}
     outside = [helper.source(name) for name, helper in modules.items() if not _is_ours(name)]
     find_hazards([one for one in outside if one is not None], findings, hash_seed=stable_hash)

@@ -59,8 +59,8 @@ def restored(
     if injected is not None and place is None:
         declared = next((i for i, c in enumerate(cells) if "parameters" in _tags(c)), -1)
         cells.insert(declared + 1, copy.deepcopy(injected))
-    result = {**copy.deepcopy(kept), "cells": cells}
-    result = _replaced(result, sorted(words.items(), key=lambda pair: -len(pair[0])))
+    whole = {**copy.deepcopy(kept), "cells": cells}
+    result: dict[str, Any] = _replaced(whole, sorted(words.items(), key=lambda pair: -len(pair[0])))
     own = result["metadata"].setdefault("mlops", {})
     own["cache"] = origin
     return result

@@ -122,7 +122,8 @@ class CacheStore:
         with hold(self.folder / "lock", exclusive=False):
             data = {**data, "contents": {n: self._put(c) for n, c in contents.items()}}
             folder = self._place(data["pipeline"], data["step"])
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for made in (folder.parent, folder):
+                made.mkdir(mode=0o700, exist_ok=True)
             body = json.dumps(data, sort_keys=True, separators=(",", ":"))
             text = json.dumps({"digest": _digest(body.encode("ascii")), "entry": body})
             self._write(folder / f"{key}.{secrets.token_hex(4)}.json", text.encode("ascii"))
@@ -203,7 +204,7 @@ class CacheStore:
         except (OSError, ValueError, KeyError, TypeError):
             return "", []
 
-    def list(self) -> list[Summary]:
+    def summaries(self) -> list[Summary]:
         """All entries, the last used first."""
         found = []
         for entry in self._all():

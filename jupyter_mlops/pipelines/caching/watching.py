@@ -59,20 +59,18 @@ class Watch:
         if self._descriptor < 0:
             self.why = f"files cannot be watched: {os.strerror(ctypes.get_errno())}"
             return
-        count = 0
-        for folder in (*_trees(folders), *map(str, single)):
-            count += 1
+        wanted = (*_trees(folders), *map(str, single))
+        if len(wanted) > _MOST:
+            self.why = f"there are more than {_MOST} folders to watch"
+        for folder in wanted[:_MOST]:
             mask = _OPEN | _CHANGES | _ONLYDIR
             number = libc.inotify_add_watch(self._descriptor, os.fsencode(folder), mask)
             if number >= 0:
                 self._folders[number] = folder
             elif os.path.isdir(folder):
                 self.why = f"{folder} cannot be watched: {os.strerror(ctypes.get_errno())}"
-            if count > _MOST:
-                self.why = f"there are more than {_MOST} folders to watch"
-            if self.why:
-                self.close()
-                return
+        if self.why:
+            self.close()
 
     def seen(self) -> Seen:
         """What has happened so far; ends the watch."""
@@ -116,12 +114,11 @@ def _trees(folders: Iterable[Path]) -> list[str]:
     for folder in folders:
         for place, names, _files in os.walk(folder):
             found.append(place)
-            names[:] = [
-                name
-                for name in names
-                if name not in _SKIPPED
-                and not os.path.exists(os.path.join(place, name, "pyvenv.cfg"))
-            ]
+            names[:] = [name for name in names if not _is_skipped(place, name)]
             if len(found) > _MOST:
                 return found
     return found
+
+
+def _is_skipped(folder: str, name: str) -> bool:
+    return name in _SKIPPED or os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))

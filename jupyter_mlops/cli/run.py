@@ -17,6 +17,7 @@ from .output import duration, echo_json, json_option, number
 from .progress import RunLog, log_stream
 from .run_parameters import ParameterCommand, given_parameters, parameter_words, params_option
 from .run_reports import ReportOptions, Reports, Request, report_options
+from .run_sweep import sweep_options
 
 __all__ = ["run"]
 
@@ -33,6 +34,7 @@ __all__ = ["run"]
     help="Set a parameter; may be given several times.",
 )
 @params_option
+@sweep_options
 @click.option(
     "--require-delivery",
     is_flag=True,

@@ -15,10 +15,12 @@ from .files import (
     save_pipeline,
     save_policy,
 )
+from .interrupts import exit_code_of, sigterm_raises
 from .lookup import BrokenPipeline, find_pipeline, find_target, list_pipelines, scan_pipelines
 from .names import is_parameter_name
 from .outcome import RunOutcome, StepOutcome, StepProgress
 from .parameters import check_parameters, effective_parameters, expected
+from .recording import RunnerJournal, journal_errors, shown_parameters, source_tags
 from .runner import run_pipeline
 from .warm import warm_run
 
@@ -28,16 +30,19 @@ __all__ = [
     "BrokenPipeline",
     "DeclaredParameters",
     "RunOutcome",
+    "RunnerJournal",
     "StepOutcome",
     "StepProgress",
     "check_parameters",
     "data_parameters",
     "declared_parameters",
     "effective_parameters",
+    "exit_code_of",
     "expected",
     "find_pipeline",
     "find_target",
     "is_parameter_name",
+    "journal_errors",
     "list_pipelines",
     "load_pipeline",
     "load_policy",
@@ -48,5 +53,8 @@ __all__ = [
     "save_pipeline",
     "save_policy",
     "scan_pipelines",
+    "shown_parameters",
+    "sigterm_raises",
+    "source_tags",
     "warm_run",
 ]

@@ -54,6 +54,7 @@ def run_pipeline(
     data: str = "auto",
     on_output: Callable[[str, str], None] | None = None,
     deliver: str = "now",
+    parent_run: str | None = None,
 ) -> RunOutcome:
     """Execute a pipeline or a notebook, record the run in the journal and deliver it.
 
@@ -88,7 +89,7 @@ def run_pipeline(
             redactor=default_redactor() if config.redact else None,
             on_output=on_output,
         )
-        outcome = _execute(project, config, plan, steps, trigger or {})
+        outcome = _execute(project, config, plan, steps, trigger or {}, parent_run)
         if outcome.status == "KILLED":
             return outcome  # who ends a run wants it to end now: the next command delivers
         if deliver == "later":
@@ -122,6 +123,7 @@ def _execute(
     plan: Plan,
     steps: StepRunner,
     trigger: Mapping[str, str],
+    parent_run: str | None = None,
 ) -> RunOutcome:
     with journal_errors(project):
         plan.folder.mkdir(mode=0o700, parents=True)
@@ -139,6 +141,7 @@ def _execute(
             kind=plan.kind,
             notebook=plan.notebook,
             pipeline=plan.pipeline,
+            parent=parent_run,
             tags=tags,
         )
         with journal_errors(project):
@@ -226,6 +229,7 @@ def _record(plan: Plan, started: RunStarted, ended: _Ended) -> RunRecord:
         experiment=plan.experiment,
         notebook=plan.notebook,
         pipeline=plan.pipeline,
+        parent=started.parent,
         params=shown_parameters(plan.params),
         metrics=ended.metrics,
         tags=started.tags,

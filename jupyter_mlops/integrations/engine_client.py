@@ -368,8 +368,8 @@ class NotebookRun:
         elif content.get("status") == "aborted":
             ename, evalue, failed = "Aborted", "the kernel did not execute the cell", True
             add_error(cell, ename, evalue)
-        if running.dead and running.reply is not None:
-            self._exit_asked = True
+        if running.dead and running.reply is not None and self._kernel.exit_code() == 0:
+            self._exit_asked = True  # one that was killed dies in the next cell
         if not failed:
             return "completed", {}
         if ename == "SystemExit" and evalue in ("", "0", "None"):

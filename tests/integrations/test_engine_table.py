@@ -70,6 +70,18 @@ def test_killed_between_cells(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
     assert bench.ours == ["completed", "died", "not run"]
 
 
+@pytest.mark.parametrize("seconds", [0, 0.0005, 0.001, 0.003])
+def test_killed_around_the_end_of_a_cell(bench: Bench, seconds: float) -> None:
+    """papermill: as in a cell.  Not even a cell that has answered makes a killed kernel's exit."""
+    kill = f"asyncio.get_running_loop().call_later({seconds}, os.kill, os.getpid(), 9)"
+    bench.write(f"import asyncio, os\n{kill}", "import time\ntime.sleep(60)", "z = 3")
+    result = bench.execute()
+    assert result.status == "died"
+    assert "ended by SIGKILL" in result.error["evalue"]
+    ours = bench.ours
+    assert ours in (["died", "not run", "not run"], ["completed", "died", "not run"])
+
+
 def test_killed_at_start(bench: Bench) -> None:
     """papermill: RuntimeError, the output notebook says ``completed`` of all cells."""
     bench.write("x = 1")

@@ -146,7 +146,8 @@ def _range(name: str, text: str, schema: Mapping[str, Any]) -> list[str] | None:
         return None
     try:  # decimals: 0:1:0.1 ends at 1, which sums of floats miss
         start, stop, step = (Decimal(one) if one else Decimal(1) for one in plain.groups())
-        count = 0 if step == 0 else int((stop - start) / step) + 1
+        steps = (stop - start) / step if step else Decimal(-1)
+        count = int(steps) + 1 if steps >= 0 else 0
     except (InvalidOperation, OverflowError):
         count = 0
     if count < 1:

@@ -27,7 +27,7 @@ from .target import Target, direction_of
 
 __all__ = ["tune"]
 
-_LEASE = 6.0  # seconds: as long the one after a killed process waits at most
+_LEASE = 6.0  # seconds: as long whoever comes after a killed process waits at most
 _STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _STATES = {"finished": "kept", "failed": "failed"}
 
@@ -84,8 +84,8 @@ def tune(
     }
     open_search = load_port("search")
     project.create()
-    with sigterm_raises(), hold(StateDB(project), f"tune:{name}", seconds=_LEASE,
-                                wait=2 * _LEASE if resume else 0.0) as lease:  # fmt: skip
+    state = StateDB(project)
+    with sigterm_raises(), hold(state, f"tune:{name}", seconds=_LEASE, wait=2 * _LEASE) as lease:
         if lease is None:
             raise ConflictError(
                 f"another process works on the study {name!r}", hint="Give another --study."

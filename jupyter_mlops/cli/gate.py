@@ -55,14 +55,17 @@ def gate(target: str, alias: str, against: str | None, as_json: bool) -> int:
     check_alias(alias)
     project = open_project(create=False)
     candidates = _candidates(project, target)
-    bases, label = _bases(project, against, candidates)
+    bases, label = _bases(project, against, target, candidates)
     found: list[tuple[_Candidate, tuple[GateVerdict, ...]]] = []
     for candidate in candidates:
         base = bases.get(candidate.pipeline)
-        if against is not None and base is None:
+        beside: dict[str, Mapping[str, float] | None] = {"base": base}
+        if against is not None:
             # A pipeline that the base does not have has nothing to be worse than.
-            base = {}
-        verdicts = judge(project, candidate.policy, candidate.model, candidate.metrics, alias, base)
+            beside = {"against": base or {}}
+        verdicts = judge(
+            project, candidate.policy, candidate.model, candidate.metrics, alias, **beside
+        )
         found.append((candidate, verdicts))
     refused = any(not verdict.passed for _, verdicts in found for verdict in verdicts)
     if as_json:
@@ -158,13 +161,17 @@ def _version(project: Project, target: str) -> _Candidate:
 
 
 def _bases(
-    project: Project, against: str | None, candidates: list[_Candidate]
+    project: Project, against: str | None, target: str, candidates: list[_Candidate]
 ) -> tuple[dict[str, Mapping[str, float]], str]:
-    """The metrics of the base, by pipeline."""
+    """The metrics of the base, by pipeline; by default those in a report's own folder."""
     from .base_reports import base_metrics, read_base, worktree
 
     if against is None:
-        return {}, ""
+        beside = Path(target) / "base.json"
+        if not beside.is_file():
+            return {}, ""
+        found = read_base(beside)
+        return {name: run.metrics for name, run in found.runs.items()}, ""
     path = Path(against)
     if path.exists() or path.suffix == ".json":
         found = read_base(path)

@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "tune": ("tune", "tune", "Search the parameters with the best metric."),
     "test": ("test", "test", "Run pipelines and compare the results with their proofs."),
     "gate": ("gate", "gate", "Ask the gates of a policy.yaml about a result."),
+    "ci": ("ci", "ci", "Set up continuous integration, and comment on pull requests."),
     "reproduce": ("reproduce", "reproduce", "Execute a run again and compare the result."),
     "runs": ("runs", "runs", "List, show, change and export runs."),
     "compare": ("compare", "compare", "Show what differs between two runs."),

@@ -581,3 +581,13 @@ def test_the_cost_of_a_cell_and_of_a_long_text() -> None:
 
 def test_it_takes_the_environment_of_this_process() -> None:
     assert Redactor()._environ is os.environ
+
+
+def test_a_reference_to_a_secret_is_none() -> None:
+    redactor = Redactor({})
+    for reference in ("env:WAREHOUSE_KEY", "file:/run/secrets/key", "keyring:warehouse/ann"):
+        text = f"password = Secret.from_reference({reference!r})\npassword = {reference!r}"
+        assert redactor.redact_text(text) == text
+        record = redactor.redact_record({"params": {"password": reference}})
+        assert record == {"params": {"password": reference}}
+    assert "hunter2-x" not in redactor.redact_text("password = 'hunter2-x env:WAREHOUSE_KEY'")

@@ -154,6 +154,9 @@ class _Bench:
                 again,
                 rtol=self.rtol,
             )
+            if judged.verdict == "differs":
+                changed = _other_data(self.project, folder, outcome)
+                judged = replace(judged, reasons=(*judged.reasons, *changed))
             for number in range(judged.runs, self.options.repeats + 1):
                 self.log.line(f"Repeat {number} of {self.options.repeats}")
                 extra = self._run(pipeline, data)
@@ -221,6 +224,22 @@ class _Bench:
         said = f"{error.get('ename', outcome.status)}: {error.get('evalue', '')}"
         self.log.line(f"{outcome.name} FAILED: {where}{cell}{said}")
         self.log.line(f"  executed  {self.project.relative(outcome.output)}")
+
+
+def _other_data(project: Project, folder: Path, outcome: RunOutcome) -> list[str]:
+    """Which sources are not what the proof was made with: then it is no wonder."""
+    from ..reporting.data import sources_read
+
+    proof = read_proof(folder) or {}
+    known = {
+        str(source.get("parameter") or source["source"]): source.get("digest")
+        for source in proof.get("sources") or ()
+    }
+    return [
+        f"{entry.source} is not what the proof was made with"
+        for entry in sources_read(project.root, proof, outcome.params)
+        if entry.digest and known.get(entry.name) and known[entry.name] != entry.digest
+    ]
 
 
 def _verdict(outcome: RunOutcome, judged: Retest | None) -> str:

@@ -126,6 +126,7 @@ class StepRunner:
             return _plain_error("TimeoutError", "no time was left for this step")
         self.executing = step
         feed = self._feed(step)
+        more: dict[str, Any] = {} if feed is None else {"show": feed.feed}
         result: ExecutionResult = self._executor.execute(
             step.notebook,
             step.output,
@@ -136,7 +137,7 @@ class StepRunner:
             timeout=min(limits) if limits else None,
             progress=self._on_cell if feed is None else feed.between(self._on_cell),
             clean=cleaner(step.parameters, self.redactor),
-            **({} if feed is None else {"show": feed.feed}),
+            **more,
         )
         self.executing = None
         if result.status != "completed":

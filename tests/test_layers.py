@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "jupyter_mlops"
 SERVICES = ("tracking", "promotion", "pipelines", "scheduling", "registry", "serving", "checking",
-            "reproduction", "reporting")  # fmt: skip
+            "reproduction", "reporting", "tuning")  # fmt: skip
 HEAVY = ("mlflow", "pandas", "sklearn", "papermill")
 
 

@@ -8,20 +8,20 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import load_config
 from ..errors import MlopsError, UsageError
-from ..pipelines import run_pipeline
+from ..pipelines import PIPELINE_FILE, run_pipeline
 from ..project import Project
 
 if TYPE_CHECKING:
     from ..reporting import RunReport
 
-__all__ = ["BaseRuns", "Request", "check_ref", "read_base", "run_base"]
+__all__ = ["BaseRuns", "Request", "base_metrics", "check_ref", "read_base", "run_base", "worktree"]
 
 _DIFF_LIMIT = 50_000_000  # bytes of a file that is compared row by row
 _ROWS = 10
@@ -86,7 +86,7 @@ def run_base(
     """
     found: dict[str, RunReport] = {}
     details: dict[str, str] = {}
-    with _worktree(project, ref) as base:
+    with worktree(project, ref) as base:
         for head, request in heads:
             try:
                 report, text = _run(project, base, head, request)
@@ -113,7 +113,7 @@ def _run(
     else:
         folder = base.root / Path(head.steps[0].notebook).parent
         target = str(folder) if folder.is_dir() else head.name
-    _lend_data(project, base, head)
+    _lend(project, base, [entry.source for entry in head.data])
     outcome = run_pipeline(
         base,
         load_config(base.root),
@@ -136,11 +136,26 @@ def _run(
     return report, "\n\n".join(texts)
 
 
-def _lend_data(project: Project, base: Project, head: RunReport) -> None:
+def base_metrics(project: Project, base: Project, pipeline: str) -> Mapping[str, float] | None:
+    """The metrics of a pipeline as it is in the base; ``None`` where it is not there, or fails."""
+    folder = base.pipelines / pipeline
+    if not (folder / PIPELINE_FILE).is_file():
+        return None
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        proof = json.loads((project.pipelines / pipeline / "proof.json").read_text("utf-8"))
+        place = Path(str(proof.get("notebook") or "")).parent
+        _lend(project, base, [(place / s["source"]).as_posix() for s in proof["sources"]])
+    outcome = run_pipeline(
+        base, load_config(base.root), str(folder), register=False, deliver="later"
+    )
+    return outcome.metrics if outcome.exit_code == 0 else None
+
+
+def _lend(project: Project, base: Project, sources: Iterable[str]) -> None:
     """Files of data that are here and not in git are read by the base, too."""
-    for entry in head.data:
-        here, there = project.root / entry.source, base.root / entry.source
-        if "://" in entry.source or Path(entry.source).is_absolute() or not here.exists():
+    for source in sources:
+        here, there = project.root / source, base.root / source
+        if "://" in source or Path(source).is_absolute() or not here.exists():
             continue
         if not there.exists() and there.resolve().is_relative_to(base.root):
             there.parent.mkdir(parents=True, exist_ok=True)
@@ -173,7 +188,11 @@ def _rows(project: Project, base: Project, source: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _worktree(project: Project, ref: str) -> Iterator[Project]:
+def worktree(project: Project, ref: str) -> Iterator[Project]:
+    """The project as it is in a commit, in a temporary worktree; its snapshots are this one's.
+
+    Raises ``UsageError`` where there is no such commit.
+    """
     top = Path(_git(project.root, "rev-parse", "--show-toplevel").strip()).resolve()
     commit = _git(project.root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", ref=ref)
     inside = project.root.resolve().relative_to(top)

@@ -43,8 +43,8 @@ def judge(
         holders[name] = held
     verdicts = evaluate_gates(policy, metrics, holders.pop(alias), alias, others=holders)
     return tuple(
-        replace(verdict, message=verdict.message.replace(f"the {name}'s ", "the base's "))
-        if (name := gate.not_worse_than) in beside_base
+        replace(verdict, message=verdict.message.replace(f"the {other}'s ", "the base's "))
+        if (other := gate.not_worse_than or "") in beside_base
         else verdict
         for gate, verdict in zip(gates, verdicts, strict=True)
     )

@@ -18,6 +18,7 @@ from .progress import RunLog, log_stream
 from .run_parameters import ParameterCommand, given_parameters, parameter_words, params_option
 from .run_pipelines import RunCommand, pipeline_options
 from .run_reports import ReportOptions, Reports, Request, report_options
+from .run_sweep import sweep_options
 
 __all__ = ["run"]
 
@@ -38,6 +39,7 @@ class _RunCommand(RunCommand, ParameterCommand):
     help="Set a parameter; may be given several times.",
 )
 @params_option
+@sweep_options
 @click.option(
     "--require-delivery",
     is_flag=True,

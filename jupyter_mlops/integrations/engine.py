@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -46,13 +46,17 @@ class MlopsEngine:
         timeout: float | None = None,
         cell_output_limit: int = CELL_LIMIT,
         notebook_output_limit: int = NOTEBOOK_LIMIT,
+        allow_errors: bool = False,
+        allow_error_names: Collection[str] = (),
+        force_raise_errors: bool = False,
         **ignored: Any,
     ) -> Any:
         """Execute ``nb`` in place and return it.
 
         ``execution_timeout`` is in seconds for each cell, as in papermill, ``timeout`` for all
-        together; the limits are in bytes.  A cell's failure, a time limit and the kernel's death
-        in a cell are errors in that cell, of which papermill makes its exception; raises
+        together; the limits are in bytes.  ``allow_errors``, ``allow_error_names`` and
+        ``force_raise_errors`` are nbclient's.  A cell's failure, a time limit and the kernel's
+        death in a cell are errors in that cell, of which papermill makes its exception; raises
         ``RuntimeError`` where the kernel does not start.  SIGTERM and Ctrl-C interrupt the cell,
         keep the partial output, end the kernel and then do to this process what they do.
         """
@@ -75,6 +79,9 @@ class MlopsEngine:
             notebook_limit=notebook_output_limit,
             emit=bar.note,
             show=show if show.wanted else None,
+            allow_errors=allow_errors,
+            allow_error_names=allow_error_names,
+            force_raise_errors=force_raise_errors,
         )
         write, every = _writer(output_path)
         saver = Saver(nb, write, every=max(every, autosave_cell_every))

@@ -165,7 +165,7 @@ class NotebookRun:
         if self._meter is not None:
             self._meter.begin()
         now = self._sampled = time.monotonic()
-        allowed = "raises-exception" in tags
+        allowed = self._execution.allows(tags)
         lives = "death" not in self._kernel.wait(0)
         request = self._kernel.execute(cell["source"], cell["id"], stop_on_error=not allowed)
         running = _Running(cell, index, request, now, self._cell_deadline(now), lives)
@@ -374,14 +374,14 @@ class NotebookRun:
         elif content.get("status") == "aborted":
             ename, evalue, failed = "Aborted", "the kernel did not execute the cell", True
             add_error(cell, ename, evalue)
-        if running.dead and running.reply is not None:
-            self._exit_asked = True
+        if running.dead and running.reply is not None and self._kernel.exit_code() == 0:
+            self._exit_asked = True  # one that was killed dies in the next cell
         if not failed:
             return "completed", {}
         if ename == "SystemExit" and evalue in ("", "0", "None"):
             self._exit_asked = True  # sys.exit(0): the notebook says that it is done
             return "completed", {}
-        if allowed:
+        if allowed or execution.allows((), ename):
             return "completed", {"allowed_error": ename}
         execution.fail("failed", self._failure(index, ename, evalue, traceback_of(cell)), index)
         return "failed", {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ class Execution:
     notebook_limit: int = NOTEBOOK_LIMIT
     emit: Callable[[CellProgress], None] = lambda event: None
     show: Callable[[dict[str, Any]], None] | None = None  # told of each output as it comes
+    allow_errors: bool = False  # in all cells, as the tag ``raises-exception`` does for one
+    allow_error_names: Collection[str] = ()
+    force_raise_errors: bool = False  # whatever would allow them
     status: str = "completed"
     error: dict[str, Any] | None = None
     failed_index: int | None = None  # the cell that ended the run, in the executed notebook
@@ -59,6 +62,11 @@ class Execution:
         self.stopping = True
         with contextlib.suppress(OSError):
             self._waker.send(b"x")
+
+    def allows(self, tags: Collection[str], ename: str | None = None) -> bool:
+        """Whether a cell with these tags may fail (with this error): nbclient's rule."""
+        named = self.allow_errors or ename in self.allow_error_names or "raises-exception" in tags
+        return named and not self.force_raise_errors
 
     def kill(self) -> None:
         """End the kernel's process group at once."""

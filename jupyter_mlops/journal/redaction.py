@@ -52,6 +52,10 @@ _COMMON = frozenset(
 # Named like secrets, and no secrets: the working folder.
 _NOT_SECRET_VARIABLES = frozenset({"PWD", "OLDPWD"})
 _ADDRESS_NAME = re.compile(r"(?i)(?:url|uri|dsn|proxy|conn(?:ection)?|broker|database)$")
+# Where a secret is, and not what it is: see ``Secret.from_reference``.
+_REFERENCE = re.compile(
+    r"env:[A-Za-z_]\w*|file:[^\s\x00]+|keyring:[^\s/\x00]+/[^\s\x00]+", re.ASCII
+)
 _PASSWORD = re.compile(r"://[^\s:/@]*:([^\s/@]+)@")
 # Parts of a record whose keys are names of columns, packages, files and measures.
 _PLAIN_KEYS = frozenset(
@@ -187,7 +191,7 @@ class Redactor:
 
     def _named(self, name: str, value: Any) -> Any:
         if isinstance(value, str):
-            if not value.strip("*") or REDACTED.fullmatch(value):
+            if not value.strip("*") or REDACTED.fullmatch(value) or _REFERENCE.fullmatch(value):
                 return value
             if _distinct(value) and not any(map(str.isspace, value)):
                 self._learn(name, value)
@@ -238,6 +242,8 @@ class Redactor:
         for start, end, kind in found:
             value = text[start:end]
             if start < done or not value or REDACTED.search(value):
+                continue
+            if learn and _REFERENCE.fullmatch(value):
                 continue
             if learn and _distinct(value) and not any(map(str.isspace, value)):
                 self._learn(kind, value)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from .events import EnvironmentRecord, ModelRecord, RunAmended, RunRecord
 from .registry import ModelVersion, RegisteredModel, RunSummary
+from .search import Trial
 
 __all__ = [
     "BuiltModel",
@@ -23,6 +24,7 @@ __all__ = [
     "ModelCodec",
     "NotebookExecutor",
     "RunPage",
+    "Search",
     "TrackingBackend",
 ]
 
@@ -262,6 +264,25 @@ class ExecutionResult:
     output: Path
     seconds: float
     error: dict[str, Any] | None = None
+
+
+class Search(Protocol):
+    """A search for the best parameters, kept on disk; one process at a time works on it."""
+
+    def ask(self) -> Trial | None:
+        """Begin the next trial; ``None`` when there is nothing left to try."""
+
+    def tell(self, number: int, value: float | None, run: str | None, metrics: str = "") -> None:
+        """How a trial ended: its metric, or ``None`` for a failure; ``metrics`` is any JSON."""
+
+    def recover(self) -> int:
+        """Have the trials that were never told done again, and return how many these are."""
+
+    def trials(self) -> list[Trial]:
+        """All trials, in the order in which they began."""
+
+    def close(self) -> None:
+        """Close its file."""
 
 
 class NotebookExecutor(Protocol):

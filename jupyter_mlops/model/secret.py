@@ -82,7 +82,7 @@ class Secret:
         if kind == "env" and place:
             return cls.from_env(place)
         if kind == "file" and place:
-            value = _from_file(place)
+            value: str | None = _from_file(place)
         elif kind == "keyring" and "/" in place:
             value = _from_keyring(place)
         else:

@@ -25,6 +25,7 @@ _PORTS = {
     "codec": "jupyter_mlops.integrations.skops_codec:codec",
     "executor": "jupyter_mlops.integrations.papermill_executor:executor",
     "mlmodel": "jupyter_mlops.integrations.mlflow_signature:read_mlmodel",
+    "search": "jupyter_mlops.integrations.optuna_search:open_search",
     "signature": "jupyter_mlops.integrations.mlflow_signature:read_signature",
     "widget_card": "jupyter_mlops.widgets.card:show",
 }

@@ -16,10 +16,12 @@ from .files import (
     save_pipeline,
     save_policy,
 )
+from .interrupts import exit_code_of, sigterm_raises
 from .lookup import BrokenPipeline, find_pipeline, find_target, list_pipelines, scan_pipelines
 from .names import is_parameter_name
 from .outcome import RunOutcome, StepOutcome, StepProgress
 from .parameters import check_parameters, effective_parameters, expected
+from .recording import RunnerJournal, journal_errors, shown_parameters, source_tags
 from .runner import run_pipeline
 from .running_lock import pipeline_lock
 from .warm import warm_run
@@ -31,6 +33,7 @@ __all__ = [
     "CancelledRun",
     "DeclaredParameters",
     "RunOutcome",
+    "RunnerJournal",
     "StepOutcome",
     "StepProgress",
     "cancel_run",
@@ -38,10 +41,12 @@ __all__ = [
     "data_parameters",
     "declared_parameters",
     "effective_parameters",
+    "exit_code_of",
     "expected",
     "find_pipeline",
     "find_target",
     "is_parameter_name",
+    "journal_errors",
     "list_pipelines",
     "load_pipeline",
     "load_policy",
@@ -53,5 +58,8 @@ __all__ = [
     "save_pipeline",
     "save_policy",
     "scan_pipelines",
+    "shown_parameters",
+    "sigterm_raises",
+    "source_tags",
     "warm_run",
 ]

@@ -16,7 +16,13 @@ from .lookup import find_target
 from .parameters import TypedText, expected
 from .yaml_text import parse_yaml
 
-__all__ = ["TargetParameters", "parameters_schema", "read_parameters", "target_parameters"]
+__all__ = [
+    "TargetParameters",
+    "parameters_schema",
+    "read_document",
+    "read_parameters",
+    "target_parameters",
+]
 
 _LARGEST = 1024 * 1024
 
@@ -83,7 +89,7 @@ def read_parameters(path: Path) -> dict[str, Any]:
 
     Texts are ``TypedText``.  Raises ``ParameterError`` that names the file and what is wrong.
     """
-    data = _parse(path)
+    data = read_document(path)
     if not isinstance(data, dict):
         raise ParameterError(
             f"{path} must hold parameters by name, not {type(data).__name__}", file=str(path)
@@ -94,7 +100,8 @@ def read_parameters(path: Path) -> dict[str, Any]:
     }
 
 
-def _parse(path: Path) -> Any:
+def read_document(path: Path) -> Any:
+    """What a YAML, JSON or TOML file says, by its ending.  Raises ``ParameterError``."""
     import tomllib
 
     kind = path.suffix.lower()

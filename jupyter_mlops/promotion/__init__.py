@@ -3,5 +3,16 @@
 from .plan import PlanEdits, PromotionPlan
 from .planning import plan
 from .promote import Promotion, promote
+from .retest import Retest, RunResult, read_proof, retest
 
-__all__ = ["PlanEdits", "Promotion", "PromotionPlan", "plan", "promote"]
+__all__ = [
+    "PlanEdits",
+    "Promotion",
+    "PromotionPlan",
+    "Retest",
+    "RunResult",
+    "plan",
+    "promote",
+    "read_proof",
+    "retest",
+]

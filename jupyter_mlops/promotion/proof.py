@@ -14,6 +14,7 @@ from .environment import ReplayEnvironment
 from .install import PROOF_FILE, digest
 from .judging import Judgement
 from .models import ModelComparison
+from .outputs import output_digests
 from .plan import PlannedFile
 from .planning import Design
 
@@ -92,6 +93,7 @@ def make_proof(
         ("widened_because", widened),
         ("model", None if model is None else dict(model)),
         ("tolerance", judgement.tolerance or None),
+        ("outputs", _outputs(judgement, edited)),
         ("edited", list(edited) or None),
     ):
         if value is not None:
@@ -111,6 +113,14 @@ def write_proof(proof: dict[str, Any], folder: Path, generated: Mapping[str, str
 
 def _digest(values: Mapping[str, Mapping[str, Any]], name: str) -> Any:
     return values.get(name, {}).get("digest")
+
+
+def _outputs(judgement: Judgement, edited: Sequence[str]) -> dict[str, str] | None:
+    """Digests of what the steps wrote, without the metrics; ``None`` where they may be others."""
+    if judgement.random or edited:
+        return None
+    files = judgement.replay.files.items()
+    return output_digests({n: path for n, path in files if path.name != "metrics.json"}) or None
 
 
 def _environment(made: Design, environment: ReplayEnvironment) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class Replay:
     """What one replay gave: ``error`` is set where a notebook did not run through.
 
     ``values`` says of each target what ``kernel_probe.probe`` does; ``model`` is the file of the
-    model; ``step`` the one that failed.
+    model; ``step`` the one that failed; ``files`` what the steps wrote, as ``step.parameter``.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -100,6 +100,7 @@ class Replay:
     seconds: float = 0.0
     step: str | None = None
     executed: Path | None = None
+    files: dict[str, Path] = field(default_factory=dict)
 
 
 class Replayer:
@@ -177,7 +178,7 @@ class Replayer:
         metrics = _metrics(files.get(f"{final.name}.{final.metrics}"))
         model = files.get(f"{final.name}.{final.model}")
         return Replay(
-            metrics, values, tuple(broken), (), model, None, seconds, final.name, executed
+            metrics, values, tuple(broken), (), model, None, seconds, final.name, executed, files
         )
 
     def probe(self, step: Composed, at: Mapping[str, Sequence[str]]) -> tuple[Replay, list[Replay]]:

@@ -1,6 +1,6 @@
 """The registry: model versions, their aliases and gates, and loading them safely."""
 
-from .aliases import AliasChange, alias_moves, revert_alias, set_alias
+from .aliases import AliasChange, alias_moves, policy_for, revert_alias, set_alias
 from .gates import evaluate_gates
 from .load import load_code, load_folder, load_model, model_folder
 from .versions import get_version, list_models, register_run, remove_version
@@ -15,6 +15,7 @@ __all__ = [
     "load_folder",
     "load_model",
     "model_folder",
+    "policy_for",
     "register_run",
     "remove_version",
     "revert_alias",

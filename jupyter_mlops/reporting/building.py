@@ -36,9 +36,8 @@ def build_report(
     pipeline = outcome["kind"] == "pipeline"
     for entry in outcome["steps"]:
         named = f"{outcome['name']}-{entry['name']}" if pipeline else str(entry["name"])
-        cells, shown, content = (), (), {}
-        if entry.get("output"):
-            cells, shown, content = read_executed(Path(entry["output"]), named, entry.get("error"))
+        executed = Path(entry["output"]) if entry.get("output") else None
+        cells, shown, content = read_executed(executed, named, entry.get("error"))
         images |= content
         steps.append(
             StepReport(

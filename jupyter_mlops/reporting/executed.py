@@ -24,13 +24,15 @@ _LARGEST = 5_000_000  # bytes of an image: hosts refuse larger ones
 
 
 def read_executed(
-    path: Path, step: str, error: Mapping[str, Any] | None = None
+    path: Path | None, step: str, error: Mapping[str, Any] | None = None
 ) -> tuple[tuple[CellReport, ...], tuple[ImageReport, ...], dict[str, bytes]]:
     """The cells and plots of an executed notebook, and the images by file name.
 
     ``error`` is that of the step's outcome: it knows the line.  A file that cannot be read has no
-    cells.
+    cells, nor has ``None``.
     """
+    if path is None:
+        return (), (), {}
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -25,11 +25,11 @@ def junit_xml(runs: Sequence[RunReport]) -> str:
     suites = [_suite(run, step) for run in runs for step in run.steps]
     suites += [suite for run in runs for suite in _verdicts(run)]
     total = [sum(counts) for counts in zip(*(counts for counts, _ in suites), strict=True)]
-    tests, failures, skipped = total or (0, 0, 0)
+    tests, failures, _ = total or (0, 0, 0)
     seconds = sum(run.seconds for run in runs)
     head = (
         f'<testsuites name="jupyter-mlops" tests="{tests}" failures="{failures}" errors="0" '
-        f'skipped="{skipped}" time="{seconds:.3f}">'
+        f'time="{seconds:.3f}">'
     )
     body = [text for _, text in suites]
     return "\n".join(['<?xml version="1.0" encoding="utf-8"?>', head, *body, "</testsuites>", ""])
@@ -50,7 +50,7 @@ def _suite(run: RunReport, step: StepReport) -> tuple[tuple[int, int, int], str]
         label = (
             f"In [{cell.number}] {cell.title}" if cell.number else f"cell {position} {cell.title}"
         )
-        cases.append(_case(name, label, cell.seconds, step.notebook, inner))
+        cases.append(_case(name, label, cell.seconds, inner))
     if step.status == "failed" and not failures:
         # The kernel did not start, or what the step should have written is not there.
         failures += 1
@@ -60,14 +60,14 @@ def _suite(run: RunReport, step: StepReport) -> tuple[tuple[int, int, int], str]
             str(error.get("evalue") or "the step failed"),
             str(error.get("traceback") or error.get("output") or ""),
         )
-        cases.append(_case(name, "the step", step.seconds, step.notebook, inner))
+        cases.append(_case(name, "the step", step.seconds, inner))
     elif not step.cells:
         left = step.status in ("skipped", "cancelled")
         skipped += left
         inner = f"<skipped message={_attribute(f'the step was {step.status}')}/>" if left else ""
-        cases.append(_case(name, "the step", step.seconds, step.notebook, inner))
+        cases.append(_case(name, "the step", step.seconds, inner))
     return (len(cases), failures, skipped), _render(
-        name, cases, failures, skipped, step.seconds, run.started
+        name, cases, failures, skipped, step.seconds, run.started, step.notebook
     )
 
 
@@ -83,7 +83,7 @@ def _verdicts(run: RunReport) -> list[tuple[tuple[int, int, int], str]]:
         elif verdict == "unproven":
             inner = f"<skipped message={_attribute(reasons or 'nothing could be compared')}/>"
         counts = (1, int(verdict == "differs"), int(verdict == "unproven"))
-        case = _case(f"{run.name}.proof", "equals its proof", 0.0, "", inner)
+        case = _case(f"{run.name}.proof", "equals its proof", 0.0, inner)
         text = _render(f"{run.name}.proof", [case], counts[1], counts[2], 0.0, run.started)
         found.append((counts, text))
     if run.gates:
@@ -91,7 +91,7 @@ def _verdicts(run: RunReport) -> list[tuple[tuple[int, int, int], str]]:
         for gate in run.gates:
             message = str(gate.get("message", ""))
             inner = "" if gate["passed"] else _problem("GateRefused", message, "")
-            cases.append(_case(f"{run.name}.gates", str(gate["name"]), 0.0, "", inner))
+            cases.append(_case(f"{run.name}.gates", str(gate["name"]), 0.0, inner))
         refused = sum(not gate["passed"] for gate in run.gates)
         text = _render(f"{run.name}.gates", cases, refused, 0, 0.0, run.started)
         found.append(((len(cases), refused, 0), text))
@@ -99,22 +99,27 @@ def _verdicts(run: RunReport) -> list[tuple[tuple[int, int, int], str]]:
 
 
 def _render(
-    name: str, cases: Sequence[str], failures: int, skipped: int, seconds: float, started: str
+    name: str,
+    cases: Sequence[str],
+    failures: int,
+    skipped: int,
+    seconds: float,
+    started: str,
+    file: str = "",
 ) -> str:
     moment = started.partition("+")[0].partition(".")[0]
     stamp = f" timestamp={_attribute(moment)}" if moment else ""
+    where = f" file={_attribute(file)}" if file else ""
     head = (
         f'  <testsuite name={_attribute(name)} tests="{len(cases)}" failures="{failures}" '
-        f'errors="0" skipped="{skipped}" time="{seconds:.3f}"{stamp}>'
+        f'errors="0" skipped="{skipped}" time="{seconds:.3f}"{stamp}{where}>'
     )
     return "\n".join([head, *cases, "  </testsuite>"])
 
 
-def _case(suite: str, name: str, seconds: float, file: str, inner: str) -> str:
-    where = f" file={_attribute(file)}" if file else ""
+def _case(suite: str, name: str, seconds: float, inner: str) -> str:
     head = (
-        f"    <testcase classname={_attribute(suite)} name={_attribute(name)} "
-        f'time="{seconds:.3f}"{where}'
+        f'    <testcase classname={_attribute(suite)} name={_attribute(name)} time="{seconds:.3f}"'
     )
     return f"{head}>{inner}</testcase>" if inner else f"{head}/>"
 

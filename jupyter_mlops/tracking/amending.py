@@ -139,7 +139,7 @@ class WholeSession:
 
     def has_children(self, run: RunRecord) -> bool:
         """Whether a run may be another one's parent: of a headless one, sessions are not asked."""
-        if run.kind in ("notebook", "pipeline"):
+        if run.kind in ("notebook", "pipeline", "sweep", "tune"):
             return True
         if self._parents is None:
             self._parents = _parents(self.part)

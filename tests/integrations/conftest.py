@@ -1,10 +1,32 @@
-"""Models as people fit them."""
+"""Models as people fit them, and the kinds of kernels that a notebook runs in."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+
+from .engine_kinds import parametrize, ready_zygote
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    parametrize(metafunc)
+
+
+@pytest.fixture(scope="package")
+def plain_zygote() -> Iterator[Any]:
+    """Starts a zygote without more modules, once it is asked for."""
+    with ExitStack() as stack:
+        asked: list[bool] = []
+
+        def need() -> None:
+            if not asked:
+                asked.append(True)
+                stack.enter_context(ready_zygote())
+
+        yield need
 
 
 @pytest.fixture(scope="session")

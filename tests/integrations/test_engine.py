@@ -134,6 +134,28 @@ def test_papermills_options(tmp_path: Path) -> None:
     assert code(tmp_path / "out.ipynb")[1].metadata.mlops.state == "timed out"
 
 
+@pytest.mark.parametrize(
+    ("options", "states"),
+    [
+        ({"allow_errors": True}, ["completed", "completed", "completed"]),
+        ({"allow_error_names": ["ZeroDivisionError"]}, ["completed", "failed", "not run"]),
+        ({"allow_errors": True, "force_raise_errors": True}, ["failed", "not run", "not run"]),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_nbclients_options_that_allow_errors(
+    tmp_path: Path, options: dict[str, Any], states: list[str]
+) -> None:
+    """papermill itself raises in the end for errors that no tag allows, with both engines."""
+    source = write(tmp_path / "in.ipynb", "1 / 0", "{}['x']", "y = 2", tags={1: "raises-exception"})
+    output = tmp_path / "out.ipynb"
+    with pytest.raises(papermill.PapermillExecutionError, match="KeyError|ZeroDivision"):
+        papermill.execute_notebook(
+            source, output, engine_name=ENGINE, progress_bar=False, **options
+        )
+    assert [cell.metadata.mlops.state for cell in code(output)] == states
+
+
 CHILD = """
 import sys, papermill
 from papermill.engines import papermill_engines

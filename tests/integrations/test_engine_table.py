@@ -11,6 +11,7 @@ import select
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,14 @@ from jupyter_mlops.integrations import engine_kernel, engine_record
 from jupyter_mlops.integrations.engine_processes import death_descriptor
 
 from .bench import Bench, ended, kernelspec
+from .engine_kinds import KindBench, heavy
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def bench(tmp_path: Path, engine_kind: str, plain_zygote: Callable[[], None]) -> Bench:
+    if engine_kind != "cold":
+        plain_zygote()
+    return KindBench(tmp_path, engine_kind)
 
 
 def test_killed_in_a_cell(bench: Bench) -> None:
@@ -64,6 +68,18 @@ def test_killed_between_cells(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
     assert "ended by SIGKILL before the cell had begun" in result.error["evalue"]
     assert bench.states == ["completed", "failed", "pending"]
     assert bench.ours == ["completed", "died", "not run"]
+
+
+@pytest.mark.parametrize("seconds", [0, 0.0005, 0.001, 0.003])
+def test_killed_around_the_end_of_a_cell(bench: Bench, seconds: float) -> None:
+    """papermill: as in a cell.  Not even a cell that has answered makes a killed kernel's exit."""
+    kill = f"asyncio.get_running_loop().call_later({seconds}, os.kill, os.getpid(), 9)"
+    bench.write(f"import asyncio, os\n{kill}", "import time\ntime.sleep(60)", "z = 3")
+    result = bench.execute()
+    assert result.status == "died"
+    assert "ended by SIGKILL" in result.error["evalue"]
+    ours = bench.ours
+    assert ours in (["died", "not run", "not run"], ["completed", "died", "not run"])
 
 
 def test_killed_at_start(bench: Bench) -> None:
@@ -109,6 +125,7 @@ def test_a_cell_that_takes_too_long(bench: Bench) -> None:
     assert bench.executed.metadata.mlops["state"] == "timed out"
 
 
+@heavy
 def test_a_cell_that_prints_for_ever(bench: Bench) -> None:
     """papermill: memory and file grow until the disk or the memory is full."""
     bench.write("n = 0\nwhile True:\n    print(n, 'x' * 1000)\n    n += 1")
@@ -125,6 +142,7 @@ def test_a_cell_that_prints_for_ever(bench: Bench) -> None:
     assert [o.ename for o in cell.outputs[-2:]] == ["TimeoutError", "KeyboardInterrupt"]
 
 
+@heavy
 @pytest.mark.parametrize("count", [4_000, pytest.param(20_000, marks=pytest.mark.full)])
 def test_many_prints_and_displays(bench: Bench, count: int) -> None:
     """papermill: CellTimeoutError waiting for IOPub output, or lost lines, from 1,000 on."""
@@ -137,6 +155,7 @@ def test_many_prints_and_displays(bench: Bench, count: int) -> None:
     assert [o.data["text/plain"] for o in bench.code[1].outputs] == [str(i) for i in range(count)]
 
 
+@heavy
 def test_fifty_megabytes_of_output(bench: Bench) -> None:
     """papermill: all of it, written again after each cell."""
     bench.write(
@@ -203,6 +222,7 @@ def test_the_kernel_leaves(bench: Bench, leave: str) -> None:
         assert bench.ours == ["completed", "not run"]
 
 
+@heavy
 def test_widgets(bench: Bench) -> None:
     """papermill: the same; nbclient's own account is compared."""
     bench.write(
@@ -285,6 +305,7 @@ def test_the_disk_is_full(bench: Bench) -> None:
     assert os.listdir(bench.output.parent) == ["executed.ipynb"]
 
 
+@heavy
 def test_what_was_started_ends_with_a_failed_run(bench: Bench) -> None:
     """papermill: what took a session of its own lives on."""
     bench.write(

@@ -594,3 +594,13 @@ def test_what_was_clean_is_looked_at_again_when_more_is_known() -> None:
     assert redactor.redact_text(other) == other
     redactor.add("token", "wP8_z4tRm1")
     assert "wP8_z4tRm1" not in redactor.redact_text(other)
+
+
+def test_a_reference_to_a_secret_is_none() -> None:
+    redactor = Redactor({})
+    for reference in ("env:WAREHOUSE_KEY", "file:/run/secrets/key", "keyring:warehouse/ann"):
+        text = f"password = Secret.from_reference({reference!r})\npassword = {reference!r}"
+        assert redactor.redact_text(text) == text
+        record = redactor.redact_record({"params": {"password": reference}})
+        assert record == {"params": {"password": reference}}
+    assert "hunter2-x" not in redactor.redact_text("password = 'hunter2-x env:WAREHOUSE_KEY'")

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from jupyter_mlops.errors import CorruptError
 from jupyter_mlops.snapshots.chunks import Compressor, decode_chunk
 from jupyter_mlops.snapshots.coded import codes_of
-from jupyter_mlops.snapshots.encoding import decode, digest_of, encode
+from jupyter_mlops.snapshots.encoding import chunks_of, decode, digest_of, encode
 from jupyter_mlops.snapshots.sameness import memory_key
 from jupyter_mlops.snapshots.store import SnapshotStore
+
+from .memory import MemoryStore, put
 
 PAYLOAD = np.array([0x7FF8_0000_0000_0001], "u8").view("f8")[0]
 WORDS = [-1e30, -3.0, -0.0, 0.0, 1.0, 2.5, 7.0, 2.0**60, np.inf, -np.inf, np.nan, PAYLOAD]
@@ -168,6 +170,23 @@ def test_what_is_gone_is_stored_anew(tmp_path: Path) -> None:
     assert not versions.reused
     tree = versions.store.manifest(again.manifest).object
     pd.testing.assert_frame_equal(decode(tree, versions.store.read), frame)
+
+
+def test_columns_without_a_key_are_cut_where_one_of_them_says() -> None:
+    random = np.random.default_rng(2)
+    frame = pd.DataFrame({f"c{n}": random.integers(0, 900, 200_000) for n in range(3)})
+    frame["word"] = pd.array(random.choice(["x", "yy"], len(frame)), dtype="str")
+    store = MemoryStore()
+    first, _ = put(frame, store)
+    nodes = first.object["columns"]
+    assert len({tuple(node["rows"]) for node in nodes}) == 1
+    # More that is new, in more places, than can be told by what is the same at both ends.
+    parts = [frame[:9000], frame[500:12_500], frame[9000:150_000], frame[:500], frame[150_000:]]
+    second, tx = put(pd.concat(parts, ignore_index=True), store, first)
+    assert second.object["key"] == first.object["key"] == {"column": "c0", "marks": []}
+    old, new = (set(chunks_of(m.object["columns"])) for m in (first, second))
+    assert len(old & new) >= len(old) / 3
+    assert tx.added < 0.75 * sum(map(len, store.chunks.values()))
 
 
 @settings(max_examples=25, deadline=None)

@@ -16,6 +16,7 @@ from ..model.registry import check_model_name
 from .graph import ancestors, find_cycle
 from .names import is_parameter_name
 from .parameters import expected
+from .schemas import validator_class
 from .validation import closest, show
 
 __all__ = ["pipeline_problems"]
@@ -36,7 +37,7 @@ def pipeline_problems(pipeline: Pipeline) -> Iterator[str]:
 
 
 def _parameter_problems(parameter: Parameter) -> Iterator[str]:
-    from jsonschema import Draft202012Validator
+    Draft202012Validator = validator_class()
 
     where = f"parameters.{parameter.name}"
     if not is_parameter_name(parameter.name):

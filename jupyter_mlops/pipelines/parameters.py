@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import ParameterError
 from ..model.pipeline import Parameter, Pipeline
 from .names import is_parameter_name
+from .schemas import validator_class
 from .validation import closest, show
 
 __all__ = ["check_parameters", "convert_text", "effective_parameters", "expected"]
@@ -108,7 +109,7 @@ def expected(schema: Mapping[str, Any]) -> str:
 
 
 def _checked(parameter: Parameter, value: Any, of: str | None) -> Any:
-    from jsonschema import Draft202012Validator
+    Draft202012Validator = validator_class()
 
     problem: str | None = None
     converted = value

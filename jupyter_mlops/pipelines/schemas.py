@@ -7,6 +7,7 @@ internationalised addresses that hardly any schema asks for.  Here that waits fo
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -33,6 +34,4 @@ def validator_class() -> Any:
 
 
 def _is_valid_syntax(*arguments: Any, **options: Any) -> Any:
-    from rfc3987_syntax import is_valid_syntax
-
-    return is_valid_syntax(*arguments, **options)
+    return import_module(_SLOW).is_valid_syntax(*arguments, **options)

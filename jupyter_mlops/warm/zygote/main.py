@@ -134,7 +134,9 @@ def _prepare(request: dict[str, Any], owner: socket.socket) -> tuple[Server, Any
 
 
 def _load_cells() -> str | None:
-    """Import what executes cells; why there is none with this ipykernel."""
+    """Import what executes cells; why there is none with this Python or ipykernel."""
+    if not hasattr(os, "eventfd"):
+        return "it needs Python 3.10"
     try:
         from . import cells  # noqa: F401
     except Exception as error:

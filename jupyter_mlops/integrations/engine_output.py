@@ -103,6 +103,10 @@ class Outputs:
 
     def _close_cut(self) -> dict[str, int] | None:
         """Say what is missing, and put the end of the text behind it."""
+        over = self._tail_size - self._end_room()
+        if self._tail and over > 0:  # the pieces that it came in do not end where the room does
+            name, text = self._tail[0]
+            self._tail[0] = (name, text[over:])
         kept = sum(len(text) for _, text in self._tail)
         lost = self.cut_text - kept
         if lost or self.cut_outputs:

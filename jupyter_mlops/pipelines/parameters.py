@@ -17,6 +17,7 @@ from ..errors import ParameterError
 from ..model.pipeline import Parameter, Pipeline
 from .names import is_parameter_name
 from .parameter_formats import FORMATS, format_noun, normal_text, plain_value
+from .schemas import validator_class
 from .validation import closest, show
 
 __all__ = [
@@ -195,7 +196,7 @@ def value_problem(value: Any, schema: Mapping[str, Any]) -> str | None:
 
 
 def _problem(value: Any, schema: Mapping[str, Any]) -> str | None:
-    from jsonschema import Draft202012Validator
+    Draft202012Validator = validator_class()
 
     if not _is_json(value):
         return ""

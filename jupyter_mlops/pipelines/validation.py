@@ -10,6 +10,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from .schemas import validator_class
+
 __all__ = ["closest", "describe_problem", "find_problem", "published_schema", "show"]
 
 
@@ -75,7 +77,7 @@ def show(value: Any, limit: int = 60) -> str:
 
 @cache
 def _validator(schema_name: str) -> Any:
-    from jsonschema import Draft202012Validator
+    Draft202012Validator = validator_class()
 
     return Draft202012Validator(
         published_schema(schema_name), format_checker=Draft202012Validator.FORMAT_CHECKER

@@ -17,6 +17,7 @@ import pytest
 
 from jupyter_mlops.capture import agent_client
 from jupyter_mlops.capture.agent_client import Pointer
+from jupyter_mlops.capture.delivery_key import delivery_key
 from jupyter_mlops.errors import (
     AgentUnavailable,
     MlopsError,
@@ -29,7 +30,7 @@ from jupyter_mlops.project import Project
 from .living import agent_process, config_of, gone, kill, until
 
 ROUTES = ["/v1/hello", "/v1/status", "/v1/deliver", "/v1/wake", "/v1/call", "/v1/warm"]
-ROUTES += ["/v1/shutdown", "/x"]
+ROUTES += ["/v1/runner", "/v1/shutdown", "/x"]
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
 
 
@@ -72,6 +73,7 @@ def test_hello_and_status(living: Project, pointer: Pointer) -> None:
         "pid": pointer.pid,
         "project": str(living.root),
         "draining": False,
+        "delivers": delivery_key(os.environ),
     }
     status = agent_client.call(living, "/v1/status")
     assert status["problems"] == []

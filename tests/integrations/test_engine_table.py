@@ -121,7 +121,7 @@ def test_a_cell_that_takes_too_long(bench: Bench) -> None:
     assert result.error["evalue"] == "the cell did not finish within 1 s"
     assert bench.states == ["completed", "failed", "pending"]
     assert bench.ours == ["completed", "timed out", "not run"]
-    assert bench.code[1].metadata.mlops["cpu"] > 0.3
+    assert bench.code[1].metadata.mlops["cpu"] > 0.05
     assert bench.executed.metadata.mlops["state"] == "timed out"
 
 

@@ -7,7 +7,10 @@ import os
 import signal
 import socket
 
+import pytest
+
 from jupyter_mlops.capture import agent_client
+from jupyter_mlops.errors import UsageError
 
 from ..agent.living import agent_process, gone, kill, until
 from .conftest import Place
@@ -69,3 +72,15 @@ def _closed(place: Place) -> bool:
     (one,) = json.loads((place.project.agent / "runners.json").read_text())["runners"]
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         return probe.connect_ex(one["socket"]) != 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"interpreter": "python", "env": {}}, {"interpreter": "/x", "env": {"A": 1}}],
+    ids=str,
+)
+def test_what_is_no_request_for_a_runner(place: Place, body: dict[str, object]) -> None:
+    before = place.runners()
+    with pytest.raises(UsageError):
+        agent_client.call(place.project, "/v1/runner", body)
+    assert place.runners() == before

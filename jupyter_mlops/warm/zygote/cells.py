@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import gc
-import importlib
+import importlib.util
 import io
 import json
 import os
@@ -335,6 +335,8 @@ def run_cells(descriptor: int) -> None:
     line = _Line(socket.socket(fileno=descriptor))
     with suppress(Exception):
         _leave_out_the_debugger()
+    with suppress(Exception):
+        _watch()
     asyncio.set_event_loop(asyncio.new_event_loop())
     app = IPKernelApp.instance()
     app.line = line
@@ -352,6 +354,20 @@ def _leave_out_the_debugger() -> None:
     stand_in._is_debugpy_available = False
     stand_in.Debugger = type("Debugger", (), {})
     sys.modules["ipykernel.debugger"] = stand_in
+
+
+def _watch() -> None:
+    """As the launcher that stands in ``sys.argv``: a step cache asks for evidence."""
+    place = os.path.join(os.path.dirname(sys.argv[0]), "engine_evidence.py")
+    if not os.environ.get("JUPYTER_MLOPS_STEP_EVIDENCE") or not os.path.isfile(place):
+        return
+    name = "_mlops_engine_evidence"
+    spec = importlib.util.spec_from_file_location(name, place)
+    if spec is not None and spec.loader is not None:
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        module.install_from_environment()
 
 
 def _end(app: Any) -> None:

@@ -73,7 +73,8 @@ def _prepare(request: dict[str, Any], owner: socket.socket) -> tuple[Server, Any
         os.environ[name] = value
     _load(preload.KERNEL, request, environment, required=True)
     own = set(sys.modules)
-    _load(preload.late_modules(), request, environment)
+    late = preload.late()
+    _load([*late.modules, *preload.HISTORY], request, environment)
     no_cells = _load_cells()
     # What the kernel's own imports set (debugpy does), a fresh kernel's environment has, too.
     reads.remove()  # this look at all of it is our own
@@ -97,6 +98,7 @@ def _prepare(request: dict[str, Any], owner: socket.socket) -> tuple[Server, Any
     launcher = importlib.util.find_spec("ipykernel_launcher")
     if launcher is None or launcher.origin is None:
         raise ImportError("ipykernel_launcher")
+    preload.compile_patterns(late.patterns)
     files = Files(own)
     reason = preload.spoiled()
     if reason is not None:
@@ -132,7 +134,9 @@ def _prepare(request: dict[str, Any], owner: socket.socket) -> tuple[Server, Any
 
 
 def _load_cells() -> str | None:
-    """Import what executes cells; why there is none with this ipykernel."""
+    """Import what executes cells; why there is none with this Python or ipykernel."""
+    if not hasattr(os, "eventfd"):
+        return "it needs Python 3.10"
     try:
         from . import cells  # noqa: F401
     except Exception as error:

@@ -6,20 +6,23 @@ hangs in a forked child.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["KERNEL", "late_modules", "load", "spoiled", "threads"]
+__all__ = ["HISTORY", "KERNEL", "Late", "compile_patterns", "late", "load", "spoiled", "threads"]
 
 KERNEL = (
     "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "ipykernel.iostream",
     "ipykernel.displayhook", "ipykernel.heartbeat", "ipykernel.jsonutil",
 )  # fmt: skip
+HISTORY = ("sqlite3",)  # imported where the history is on, which it is not in the throwaway child
 # Known not to survive a fork, even if no thread of theirs runs yet: their pools or locks.
 _NEVER = {"grpc", "tensorflow", "jax", "jaxlib", "polars", "ray", "pyspark", "cupy"}
 
@@ -61,19 +64,28 @@ def load(names: Iterable[str], without: Iterable[str]) -> tuple[dict[str, str], 
     return failed, None
 
 
-def late_modules() -> list[str]:
-    """What a kernel imports only once it runs, found by running one in a throwaway child.
+class Late:
+    """What a kernel does only once it runs and that can be done ahead.
 
-    In the order of import; empty if the child failed.
+    ``modules`` that it imports, in order, and regular expressions that it compiles (``patterns``:
+    text and flags).
     """
+
+    def __init__(self, modules: list[str], patterns: list[tuple[str, int]]) -> None:
+        self.modules = modules
+        self.patterns = patterns
+
+
+def late() -> Late:
+    """Find it out by running a kernel in a throwaway child; empty if the child failed."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             os.close(read)
-            names = _run_kernel_once()
+            found = _run_kernel_once()
             with os.fdopen(write, "w") as file:
-                json.dump(names, file)
+                json.dump([found.modules, found.patterns], file)
         finally:
             os._exit(0)
     os.close(write)
@@ -81,18 +93,26 @@ def late_modules() -> list[str]:
         text = file.read()
     os.waitpid(pid, 0)
     try:
-        names = json.loads(text)
+        names, patterns = json.loads(text)
+        return Late([str(one) for one in names], [(str(p), int(flags)) for p, flags in patterns])
     except ValueError:
-        return []
-    return [str(name) for name in names]
+        return Late([], [])
 
 
-def _run_kernel_once() -> list[str]:
+def compile_patterns(patterns: Iterable[tuple[str, int]]) -> None:
+    """Compile regular expressions that kernels will ask for: ``re`` keeps them."""
+    for pattern, flags in patterns:
+        with contextlib.suppress(Exception):
+            re.compile(pattern, flags)
+
+
+def _run_kernel_once() -> Late:
     import signal
     import tempfile
 
     signal.alarm(60)  # its default action ends a child that hangs
     before = set(sys.modules)
+    known = set(getattr(re, "_cache", {}))
     from ipykernel.kernelapp import IPKernelApp
 
     with tempfile.TemporaryDirectory() as folder:
@@ -109,4 +129,7 @@ def _run_kernel_once() -> list[str]:
         shell.run_cell("raise ValueError", store_history=False)
         shell.run_cell("%pwd", store_history=False)
     found = [name for name in sys.modules if name not in before]
-    return [name for name in found if name != "__main__" and sys.modules[name] is not None]
+    names = [name for name in found if name != "__main__" and sys.modules[name] is not None]
+    kept = getattr(re, "_cache", {})  # keys: the pattern's type, the pattern, the flags
+    patterns = [(key[1], int(key[2])) for key in kept if key[0] is str and key not in known]
+    return Late(names, patterns)

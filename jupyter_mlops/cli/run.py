@@ -198,6 +198,8 @@ def _show_outcome(
 
 
 def _show_success(log: RunLog, project: Project, config: Config, outcome: RunOutcome) -> None:
+    if outcome.resumes:
+        _pair(log, "resumes", f"run {outcome.resumes}")
     if outcome.metrics:
         _pair(log, "metrics", _metrics(outcome.metrics))
     for child in outcome.children:

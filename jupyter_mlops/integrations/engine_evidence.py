@@ -6,11 +6,10 @@ Standard library only: it is loaded as a file, in interpreters that have nothing
 
 A record is a JSON list in a line.  Its first item is its kind:
 
-``start``    the process and the time
+``start``    the process begins: its id, the time
 ``read``     a file that is about to be opened for reading, with its identity then (or null)
 ``code``     the same, opened by the import system
 ``loaded``   the file of a module that is there
-``import``   a top-level module that was asked for
 ``probe``    a path that was asked for, and what was there: ``absent``, ``dir`` or ``file SIZE``
 ``list``     a folder that is about to be listed, with its identity
 ``search``   a folder in which the import system looks for modules
@@ -20,8 +19,7 @@ A record is a JSON list in a line.  Its first item is its kind:
 ``entropy``  somebody asked the system for randomness: who
 ``end``      the process ends: loaded modules, whether the random states have changed, children
 
-Every record is written before what it tells of happens, so that a process that is killed leaves
-nothing out but the ``end``.  Until the first cell only what is read counts.
+A record is written before what it tells of happens.  Until the first cell only reads count.
 """
 
 from __future__ import annotations
@@ -35,6 +33,7 @@ import sys
 import sysconfig
 import threading
 import time
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -48,12 +47,13 @@ _HARMLESS = frozenset({"lscpu", "nproc", "uname", "ldconfig", "sysctl"})
 # Their randomness names messages, files and processes.
 _NAMING = frozenset(
     {"ipykernel", "jupyter_client", "IPython", "zmq", "tornado", "comm", "asyncio", "tempfile",
-     "multiprocessing", "traitlets", "_mlops_engine_evidence", "debugpy"}
+     "multiprocessing", "traitlets", "_mlops_engine_evidence", "debugpy", "jupyter_mlops"}
 )  # fmt: skip
 _PASSING = frozenset({"random", "secrets", "uuid"})
 _IMPORT = "<frozen importlib._bootstrap"
 
 _stat = os.stat  # before it is wrapped
+_dictionary = vars(types.ModuleType)["__dict__"].__get__
 _evidence: _Evidence | None = None
 
 
@@ -71,7 +71,7 @@ def install(path: str) -> None:
     if _evidence is not None:
         return
     _evidence = _Evidence(path)
-    sys.addaudithook(_evidence.hook)
+    sys.addaudithook(_evidence.hook())
     _evidence.patch()
     atexit.register(finish)
 
@@ -84,7 +84,7 @@ def finish() -> None:
 
 
 class _Evidence:
-    """One process's evidence; ``hook`` is called at every audit event, in any thread."""
+    """One process's evidence; its hook is called at every audit event, in any thread."""
 
     def __init__(self, path: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
@@ -92,14 +92,13 @@ class _Evidence:
         held = os.fstat(self._descriptor)
         self._held = (held.st_dev, held.st_ino)
         self._pid = os.getpid()
-        self._said: set[Any] = set()
-        self._broken = False
+        self._said, self._imported = set[Any](), set[str]()
+        self._broken = self._ended = False
         self._live = False  # whether a cell has begun
         self._cell: str | None = None
         self._numpy = False  # whether its function for generators is wrapped
         self._states: dict[str, Any] = {}
         self._changed: set[str] = set()
-        self._ended = False
         self._libraries = _libraries()
         self._skipped = (*self._libraries, *_runtime_folders(), os.path.abspath(path))
         self._handlers: dict[str, Callable[[tuple[Any, ...]], None]] = {
@@ -108,13 +107,13 @@ class _Evidence:
             "compile": self._compile,
             **dict.fromkeys(("os.listdir", "os.scandir"), self._list),
             "os.mkdir": self._mkdir,
-            **dict.fromkeys(("os.rename", "os.link", "os.symlink"), self._two),
+            **dict.fromkeys(("os.rename", "os.link", "os.symlink"), self._changes(2)),
             "subprocess.Popen": self._popen,
             "sqlite3.connect": self._sqlite,
         }
         for name in ("os.remove", "os.rmdir", "os.truncate", "os.chmod", "os.chown", "os.utime",
                      "os.setxattr", "os.removexattr", "os.chflags"):  # fmt: skip
-            self._handlers[name] = self._one
+            self._handlers[name] = self._changes(1)
         for name in ("os.fork", "os.forkpty", "os.system", "os.exec", "os.posix_spawn", "os.spawn",
                      "os.startfile", "pty.spawn", "os.kill", "os.killpg", "socket.connect",
                      "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo",
@@ -125,15 +124,19 @@ class _Evidence:
         self._write("start", {"pid": self._pid, "time": time.time()})
         self._loaded_modules()
 
-    def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Note an audit event."""
-        handler = self._handlers.get(event)
-        if handler is None or self._ended:
-            return
-        try:
-            handler(arguments)
-        except Exception as error:  # what the person does goes on
-            self._fail(f"{event}: {type(error).__name__}: {error}")
+    def hook(self) -> Callable[[str, tuple[Any, ...]], None]:
+        """What notes audit events: tens of thousands come with a library's import."""
+        find = self._handlers.get
+
+        def hook(event: str, arguments: tuple[Any, ...]) -> None:
+            handler = find(event)
+            if handler is not None and not self._ended:
+                try:
+                    handler(arguments)
+                except Exception as error:  # what the person does goes on
+                    self._fail(f"{event}: {type(error).__name__}: {error}")
+
+        return hook
 
     def patch(self) -> None:
         """Wrap the few functions that tell no audit hook: asking for files, and for randomness."""
@@ -168,7 +171,7 @@ class _Evidence:
         self._look_at_states()
         children = _children()
         self._ended = True
-        names = sorted({name.partition(".")[0] for name in list(sys.modules)})
+        names = sorted({name.partition(".")[0] for name in list(sys.modules)} | self._imported)
         end: dict[str, Any] = {"changed": sorted(self._changed), "modules": names}
         end["children"] = children
         end["broken"] = self._broken
@@ -180,6 +183,8 @@ class _Evidence:
 
     def _open(self, arguments: tuple[Any, ...]) -> None:
         path, mode, flags = arguments
+        if type(path) is str and path.startswith(self._skipped) and ".." not in path:
+            return  # nearly all
         path = None if isinstance(path, int) else self._absolute(path)
         if path is None:
             return
@@ -220,25 +225,23 @@ class _Evidence:
         if self._live and not bytecode and ("write", path) not in self._said:
             self._say("write", path, os.path.lexists(path))
 
-    def _one(self, arguments: tuple[Any, ...]) -> None:
-        path = arguments[0]
-        path = None if isinstance(path, int) else self._absolute(path)
-        if path is not None:
-            self._change(path)
+    def _changes(self, count: int) -> Callable[[tuple[Any, ...]], None]:
+        def note(arguments: tuple[Any, ...]) -> None:
+            for given in arguments[:count]:
+                path = None if isinstance(given, int) else self._absolute(given)
+                if path is not None:
+                    self._change(path)
+
+        return note
 
     def _mkdir(self, arguments: tuple[Any, ...]) -> None:
         path = self._absolute(arguments[0])
-        if path is not None and not path.endswith("__pycache__") and not _is_folder(path):
+        if path and not path.endswith("__pycache__") and not _is_folder(path):
             self._change(path)
 
-    def _two(self, arguments: tuple[Any, ...]) -> None:
-        for path in map(self._absolute, arguments[:2]):
-            if path is not None:
-                self._change(path)
-
     def _sqlite(self, arguments: tuple[Any, ...]) -> None:
-        if self._live and arguments[0] not in (":memory:", b":memory:", ""):
-            self._say("effect", "sqlite3.connect", str(arguments[0]))
+        if self._live and os.fsdecode(arguments[0]) not in (":memory:", ""):
+            self._affect("sqlite3.connect", os.fsdecode(arguments[0]))
 
     def _patch_stat(self) -> None:
         original = _stat
@@ -255,8 +258,7 @@ class _Evidence:
                 self._probe(path, dir_fd, state)
             return found
 
-        stat.__doc__ = original.__doc__
-        stat.__module__ = original.__module__
+        functools.update_wrapper(stat, original)
         for kinds in (os.supports_dir_fd, os.supports_fd, os.supports_follow_symlinks):
             if original in kinds:
                 kinds.add(stat)
@@ -275,9 +277,8 @@ class _Evidence:
     # Modules and cells
 
     def _import(self, arguments: tuple[Any, ...]) -> None:
-        name = str(arguments[0]).partition(".")[0]
-        if ("import", name) not in self._said:
-            self._say("import", name)
+        name = arguments[0].partition(".")[0]
+        self._imported.add(name)  # told of at the end
         if not self._numpy:
             self._patch_numpy()
         for state, (module, read) in _STATES.items():
@@ -295,7 +296,7 @@ class _Evidence:
 
         def exec_module(loader: Any, module: Any) -> None:
             library = str(getattr(loader, "path", "")).startswith(self._libraries)
-            if not library or getattr(inside, "library", False) or self._ended:
+            if not library or getattr(inside, "library", False):
                 original(loader, module)
                 return
             self._look_at_states()
@@ -351,8 +352,10 @@ class _Evidence:
     def _loaded_modules(self) -> None:
         """Files of modules that were loaded unseen: before this began, or by native code."""
         for module in list(sys.modules.values()):
-            held = getattr(module, "__dict__", None)
-            path = held.get("__file__") if isinstance(held, dict) else None
+            if not issubclass(type(module), types.ModuleType):
+                continue
+            # Past whatever a lazy module does when it is asked for something.
+            path = _dictionary(module).get("__file__")
             if isinstance(path, str) and os.path.isabs(path):
                 place = self._absolute(path)
                 if place is not None:
@@ -361,13 +364,12 @@ class _Evidence:
     # Everything else
 
     def _effect(self, name: str) -> Callable[[tuple[Any, ...]], None]:
-        def note(arguments: tuple[Any, ...]) -> None:
-            if self._live and ("effect", name) not in self._said:
-                detail = "" if name.startswith("socket") else str(arguments[:1])[:200]
-                self._said.add(("effect", name))
-                self._write("effect", name, detail)
+        return lambda _arguments: self._affect(name, "") if self._live else None
 
-        return note
+    def _affect(self, kind: str, detail: str) -> None:
+        if (kind, detail) not in self._said:
+            self._said.add((kind, detail))
+            self._write("effect", kind, detail)
 
     def _popen(self, arguments: tuple[Any, ...]) -> None:
         words = arguments[1]
@@ -376,7 +378,7 @@ class _Evidence:
     def _command(self, word: Any) -> None:
         name = os.path.basename(os.fsdecode(word))
         if self._live and name not in _HARMLESS:
-            self._say("effect", "subprocess", name[:100])
+            self._affect("subprocess", name[:100])
 
     def _entropy(self, size: int) -> None:
         if not self._live or self._ended:
@@ -455,14 +457,12 @@ def _is_cell(name: str) -> bool:
 def _libraries() -> tuple[str, ...]:
     """The folders of the interpreter and what is installed in it, each with a separator."""
     found = {value for name, value in sysconfig.get_paths().items() if name != "data" and value}
-    found.update(
-        one
-        for one in sys.path
-        if isinstance(one, str) and one.rstrip("/\\").endswith(("site-packages", "dist-packages"))
-    )
+    for one in sys.path:
+        if isinstance(one, str) and one.rstrip("/\\").endswith(("site-packages", "dist-packages")):
+            found.add(one)
     for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix):
         found.update(os.path.join(prefix, name) for name in ("lib", "lib64", "pyvenv.cfg"))
-    places = {os.path.realpath(one) for one in found} | {os.path.abspath(one) for one in found}
+    places = {made(one) for one in found for made in (os.path.realpath, os.path.abspath)}
     return tuple(sorted(os.path.join(one, "") for one in places))
 
 

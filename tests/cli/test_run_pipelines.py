@@ -97,6 +97,7 @@ def test_a_failed_run_says_how_to_go_on(
     lines = [line for line in gone_on.out.splitlines() if line.startswith("Step ")]
     assert lines[:3] == [f"Step {n}/5 {s}: taken over" for n, s in ((1, "a"), (2, "b"), (3, "c"))]
     assert "Step 4/5 d (pipelines/five/d.ipynb)" in lines
+    assert f"\n  resumes   run {run_id}\n" in gone_on.out
     outcome = json.loads(again.out)
     assert (outcome["resumes"], outcome["metrics"]) == (run_id, {"e": 18.0})
     assert {step["status"] for step in outcome["steps"]} == {"resumed", "finished"}

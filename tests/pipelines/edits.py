@@ -113,7 +113,7 @@ def write(project: Project, world: World, site: Path) -> None:
     root = project.root
     note = f"# note {v['comment']}\n"
     space = " " * (v["spacing"] % 5 + 1)
-    files = {
+    files: dict[str, str | None] = {
         "data/main.txt": f"{v['data']}\n" * 4,
         "data/other.txt": f"{v['data'] + 10}\n" * 3,
         "more/part.txt": f"{v['extra']}",
@@ -124,8 +124,8 @@ def write(project: Project, world: World, site: Path) -> None:
         "README.md": f"{v['irrelevant']}\n",
     }
     for number in range(1, 4):
-        files[f"many/{number}.txt"] = "x" if number <= v["listed"] else None  # type: ignore[assignment]
-    files["more/flag.txt"] = "on" if v["flag"] else None  # type: ignore[assignment]
+        files[f"many/{number}.txt"] = "x" if number <= v["listed"] else None
+    files["more/flag.txt"] = "on" if v["flag"] else None
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(exist_ok=True)

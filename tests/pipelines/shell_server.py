@@ -77,7 +77,7 @@ def inject(notebook: dict[str, object], parameters: dict[str, object]) -> None:
     """Put the parameters where papermill would."""
     cells: list[dict[str, object]] = notebook["cells"]  # type: ignore[assignment]
     source = "".join(f"{name} = {value!r}\n" for name, value in parameters.items())
-    injected = {
+    injected: dict[str, object] = {
         "cell_type": "code", "id": "injected", "execution_count": None, "outputs": [],
         "metadata": {"tags": ["injected-parameters"]}, "source": source,
     }  # fmt: skip

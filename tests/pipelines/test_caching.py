@@ -73,6 +73,13 @@ def test_a_changed_cell_is_named(lab: Lab, cell: str, why: str) -> None:
     assert lab.why() == ("finished", [why])
 
 
+def test_the_line_that_changed_is_shown(lab: Lab) -> None:
+    lab.one(WRITE, "import json\nx = 1\nprint(x)")
+    lab.run()
+    lab.one(WRITE, "import json\nx = 2\nprint(x)", "y = 3")
+    assert lab.why()[1] == ["cell 3 changed: x = 2", "cell 4 is new: y = 3"]
+
+
 def test_a_parameter_is_shown_with_both_values_and_a_secret_is_not(lab: Lab) -> None:
     lab.one(WRITE)
     lab.run({"value": 1})
@@ -81,6 +88,24 @@ def test_a_parameter_is_shown_with_both_values_and_a_secret_is_not(lab: Lab) -> 
     assert lab.why({"value": 1})[0] == "cached"
     kept = b"".join(p.read_bytes() for p in lab.project.state.rglob("cache/entries/**/*.json"))
     assert b"value" in kept
+
+
+def test_a_secret_counts_and_is_nowhere_in_the_cache(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_WORD", "tiger-tiger-1")
+    lab.one("import os\nw = os.environ['GITHUB_WORD']", WRITE)
+    given = {"value": "env:GITHUB_WORD"}
+    lab.run(given)
+    assert lab.why(given)[0] == "cached"
+    monkeypatch.setenv("GITHUB_WORD", "tiger-tiger-2")
+    status, why = lab.why(given)
+    assert (status, why) == ("finished", ["the environment variable GITHUB_WORD changed"])
+    for path in (lab.project.state / "cache").rglob("*"):
+        assert not path.is_file() or b"tiger" not in path.read_bytes()
+    kept, why = lab.kept({"value": "file:/run/secret"})
+    assert not kept
+    assert "a secret comes from where it cannot be compared (file:...)" in why[0]
 
 
 def test_a_helper_module_counts_by_its_syntax(lab: Lab) -> None:

@@ -211,7 +211,7 @@ def test_magics_that_cannot_be_followed_are_named(source: str, strange: tuple[st
 
 
 def test_cells_of_comments_do_not_count(tmp_path: Path) -> None:
-    cells = [
+    cells: list[dict[str, Any]] = [
         {"cell_type": "code", "source": source, "metadata": {}}
         for source in ("", "# nothing", ["x = 1\n", "y = 2"])
     ]

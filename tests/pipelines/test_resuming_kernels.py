@@ -32,13 +32,14 @@ SETTINGS = {
 
 def start(project: Project, *options: str) -> subprocess.Popen[bytes]:
     code = "from jupyter_mlops.cli.main import main; main()"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, "run", "five", "--jobs", "2", "--json", *options],
-        cwd=project.root,
-        env={**os.environ, **SETTINGS},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+    with (project.root / "run.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, "run", "five", "--jobs", "2", "--json", *options],
+            cwd=project.root,
+            env={**os.environ, **SETTINGS},
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -72,9 +73,9 @@ def made(project: Project, run_id: str) -> dict[str, bytes]:
     return {name: (folder / name / f"{name}.json").read_bytes() for name in STEPS}
 
 
-def finish(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+def finish(project: Project, process: subprocess.Popen[bytes]) -> dict[str, Any]:
     out, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, out
+    assert process.returncode == 0, (project.root / "run.log").read_text()
     outcome: dict[str, Any] = json.loads(out)
     return outcome
 
@@ -94,7 +95,7 @@ def test_kill_9_of_the_runner_and_its_resumption(project: Project) -> None:
     assert set(killed.steps) == {"a", "b", "c"}
     assert killed.running is False
     notebook.write_text(quick)
-    outcome = finish(start(project, "--resume"))
+    outcome = finish(project, start(project, "--resume"))
     assert (outcome["resumes"], outcome["metrics"]) == (killed.run_id, {"e": 18.0})
     assert [step["status"] for step in outcome["steps"]] == [*["resumed"] * 3, *["finished"] * 2]
     assert made(project, outcome["run_id"]) == whole
@@ -134,7 +135,7 @@ def test_kill_9_at_any_moment(project: Project, monkeypatch: pytest.MonkeyPatch)
                     assert executed[name] == finished.setdefault(name, executed[name]), seed
                 resume = ["--resume"]
                 continue
-            outcome = finish(process)
+            outcome = finish(project, process)
             ended += 1
             assert outcome["status"] == "FINISHED", seed
             assert made(project, outcome["run_id"]) == whole, seed

@@ -33,7 +33,7 @@ __all__ = ["RunCache", "Verdict", "cached", "with_evidence"]
 _NOTEBOOK = "notebook"
 _EVIDENCE = ".evidence"
 _LONGEST_WAIT = 3600.0  # seconds for somebody else who computes the same
-_COMPARED = 200  # entries of a step, to find the nearest
+_COMPARED = 50  # entries of a step, to find the nearest
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ class RunCache:
         known, reasons = self.store.refused(self._pipeline, step.name)
         if known == key.digest:
             return Verdict(False, key.digest, tuple(f"was not kept: {r}" for r in reasons))
-        entries = self.store.entries(self._pipeline, step.name)[:_COMPARED]
+        entries = self.store.entries(self._pipeline, step.name, most=_COMPARED)
         near = nearest(key, entries)
         if near is None:
             return Verdict(False, key.digest, ("no result of this step is kept",))

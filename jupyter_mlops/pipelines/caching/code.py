@@ -36,6 +36,7 @@ class Cell:
     tags: tuple[str, ...]
     tree: ast.Module | None
     strange: tuple[str, ...] = field(default=())
+    source: str = ""
 
 
 def read_cells(notebook: Any) -> list[Cell]:
@@ -90,7 +91,7 @@ def _cell(source: str, number: int, place: int, tags: tuple[str, ...]) -> Cell |
     lines = [line.strip() for line in source.splitlines()]
     title = next((line for line in lines if line and not line.startswith("#")), "")
     strange = tuple(name for name in map(_name, magics) if name)
-    return Cell(number, place, digest, title[:80], tags, tree, strange)
+    return Cell(number, place, digest, title[:80], tags, tree, strange, source)
 
 
 def _parse(source: str) -> ast.Module | None:

@@ -32,7 +32,6 @@ class Evidence:
     effects: list[tuple[str, str]] = field(default_factory=list)
     cells: list[set[str]] = field(default_factory=list)
     entropy: set[str] = field(default_factory=set)
-    imports: set[str] = field(default_factory=set)
 
     @property
     def whole(self) -> bool:
@@ -79,7 +78,5 @@ def _add(found: Evidence, record: list[Any]) -> None:
         found.cells.append(set(map(str, what)))
     elif kind == "entropy":
         found.entropy.add(str(what))
-    elif kind == "import":
-        found.imports.add(str(what))
     else:
         raise ValueError(f"a record of kind {kind!r}")

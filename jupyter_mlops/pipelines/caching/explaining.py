@@ -72,12 +72,22 @@ def _cells(key: StepKey, entry: Entry) -> list[str]:
     for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
             continue
-        for number, title in key.titles[c:d]:
-            verb = "changed" if kind == "replace" else "is new"
-            found.append(f"cell {number} {verb}: {title}" if title else f"cell {number} {verb}")
+        before = [source for _number, _title, source in titles[a:b]]
+        for at, (number, title, source) in enumerate(key.titles[c:d]):
+            line = _changed_line(before[at], source) if at < len(before) else ""
+            verb = "changed" if at < len(before) else "is new"
+            text = line or title
+            found.append(f"cell {number} {verb}: {text}" if text else f"cell {number} {verb}")
         if kind == "delete":
-            found += [f"the cell that was number {n} is gone: {t}" for n, t in titles[a:b]]
+            found += [f"the cell that was number {n} is gone: {t}" for n, t, _ in titles[a:b]]
     return _cut(found)
+
+
+def _changed_line(old: str, new: str) -> str:
+    """The first line of the new source that the old one does not have."""
+    known = {line.strip() for line in old.splitlines()}
+    lines = [line.strip() for line in new.splitlines()]
+    return next((line[:80] for line in lines if line and line not in known), "")
 
 
 def _environment(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

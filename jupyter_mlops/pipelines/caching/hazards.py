@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from .findings import Findings, Source
 from .names import Aliases, chain
 
-__all__ = ["address_in", "find_hazards"]
+__all__ = ["address_in", "find_hazards", "refer_to_secret"]
 
 _CLOCK = {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns",
           "process_time", "process_time_ns", "thread_time", "thread_time_ns", "localtime", "gmtime",
@@ -55,6 +55,8 @@ _NATIVE = {"read_parquet", "read_feather", "read_orc", "read_table", "read_hdf",
            "load_model", "open_dataarray", "open_zarr", "VideoCapture"}  # fmt: skip
 _MODULES = {"time", "os", "random", "uuid", "numpy.random", "importlib", "builtins"}
 _MOMENTS = {"Timestamp", "to_datetime", "datetime64", "date_range", "bdate_range", "Period"}
+_OURS = {"jupyter_mlops", "jupyter_mlops.load", "jupyter_mlops.Secret"}
+_SECRET = re.compile(r"(env|file|keyring):(\S+)")
 _ADDRESS = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
 _PINNED = re.compile(r"snapshot://[^@\s]+@\d+(?:[./].*)?")
 _VERSION = re.compile(r"[^@\s]+@\d+")
@@ -85,6 +87,17 @@ def address_in(text: str) -> str | None:
     if found is None or _PINNED.fullmatch(text.strip()):
         return None
     return found[1].lower()
+
+
+def refer_to_secret(text: str, findings: Findings) -> None:
+    """Have a variable that holds a secret count; other places of secrets are not compared."""
+    found = _SECRET.fullmatch(text)
+    if found is None:
+        return
+    if found[1] == "env":
+        findings.variables.add(found[2])
+    else:
+        findings.refuse(f"a secret comes from where it cannot be compared ({found[1]}:...)")
 
 
 class _Reader:
@@ -162,7 +175,7 @@ class _Reader:
             parts = set(name.split("."))
             if parts & _UNSEEN:
                 self._refuse("what cannot be seen", name)
-            if "jupyter_mlops" in parts and name not in ("jupyter_mlops", "jupyter_mlops.load"):
+            if "jupyter_mlops" in parts and name not in _OURS:
                 self._refuse("the project's own state", name)
 
     def _name(self, node: ast.Attribute | ast.Name, inner: bool, fine: bool) -> None:
@@ -224,7 +237,10 @@ class _Reader:
     def _load(self, node: ast.Call, dotted: set[str]) -> None:
         first = node.args[0] if node.args else None
         text = first.value if isinstance(first, ast.Constant) else None
-        if dotted == {"jupyter_mlops.load"} and isinstance(text, str) and _VERSION.fullmatch(text):
+        secrets = {"jupyter_mlops.Secret.from_env", "jupyter_mlops.Secret.from_reference"}
+        if dotted <= secrets and isinstance(text, str):
+            refer_to_secret(text if ":" in text else f"env:{text}", self._findings)
+        elif dotted == {"jupyter_mlops.load"} and _VERSION.fullmatch(str(text)):
             self._findings.loads = True
         else:
             self._refuse("the project's own state", chain(node.func))

@@ -204,7 +204,7 @@ class _Judge:
             if not passed and self._same(path, identity):
                 lists[self._places.name(path)] = listing_digest(path)
         searched = {*evidence.searched, *map(str, evidence.end["path"]), str(self._step.cwd)}
-        names = sorted({*evidence.end["modules"], *evidence.imports, "sitecustomize"})
+        names = sorted({*evidence.end["modules"], "sitecustomize"})
         self._result.depends = {
             "files": self._files(),
             "code": self._code(),

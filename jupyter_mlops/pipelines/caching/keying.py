@@ -18,13 +18,14 @@ from blake3 import blake3
 
 from ...capture.redact import redact
 from ...journal import default_redactor
+from ...model.secret import Secret
 from ...project import Project
 from ..planned import PlannedStep
 from .code import Cell, read_cells
 from .digests import file_digest
 from .environment import environment_of, kernel_of, variables_of
 from .findings import Findings, Source
-from .hazards import address_in, find_hazards
+from .hazards import address_in, find_hazards, refer_to_secret
 from .modules import find_helpers
 
 __all__ = ["FORMAT", "StepKey", "step_key"]
@@ -32,6 +33,7 @@ __all__ = ["FORMAT", "StepKey", "step_key"]
 FORMAT = 1
 _GLOB = frozenset("*?[")
 _MOST_FILES = 500  # that one pattern names
+_SOURCE = 4000  # characters of a cell, to tell which line changed
 _SHOWN = 80  # characters of a value in an explanation
 
 
@@ -39,6 +41,7 @@ _SHOWN = 80  # characters of a value in an explanation
 class StepKey:
     """``digest`` is 64 hex digits of ``parts``; ``shown`` are parameters as they may be shown.
 
+    ``titles`` has each cell's number, first line and source, without secrets.
     ``findings.reasons`` say why no result may be kept.  ``missing`` are paths that literals and
     parameters name and that are not there, ``folders`` those that are folders elsewhere.
     """
@@ -92,6 +95,7 @@ def step_key(project: Project, pipeline: str, step: PlannedStep, secret: bytes) 
     for text in findings.texts:
         texts.add(text)
     for text in _strings(own):
+        refer_to_secret(text, findings)
         scheme = address_in(text)
         if scheme is not None:
             findings.refuse(f"a parameter names an address ({scheme}://...)")
@@ -129,7 +133,7 @@ def step_key(project: Project, pipeline: str, step: PlannedStep, secret: bytes) 
         digest=blake3(text.encode("utf-8", "surrogatepass")).hexdigest(),
         parts=parts,
         shown={name: _shown(name, value) for name, value in own.items()},
-        titles=[[cell.number, default_redactor().redact_text(cell.title)] for cell in cells],
+        titles=[[cell.number, *_redacted(cell.title, cell.source[:_SOURCE])] for cell in cells],
         cells=cells,
         findings=findings,
         missing=texts.missing,
@@ -214,8 +218,18 @@ def _strings(value: Any) -> Iterable[str]:
 
 
 def _keyed(value: Any, secret: bytes) -> str:
-    text = json.dumps([type(value).__name__, value], sort_keys=True, default=repr)
+    text = json.dumps([type(value).__name__, value], sort_keys=True, default=_revealed)
     return blake3(text.encode("utf-8", "surrogatepass"), key=secret).hexdigest()[:32]
+
+
+def _revealed(value: Any) -> str:
+    """What JSON does not know, as a text; it goes into a keyed digest only."""
+    return f"secret {value.reveal()}" if isinstance(value, Secret) else repr(value)
+
+
+def _redacted(*texts: str) -> list[str]:
+    redactor = default_redactor()
+    return [redactor.redact_text(text) for text in texts]
 
 
 def _shown(name: str, value: Any) -> str:

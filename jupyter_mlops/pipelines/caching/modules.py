@@ -41,14 +41,18 @@ class Helper:
 
 
 def find_helpers(imports: Iterable[str], folders: Iterable[Path]) -> dict[Path, Helper]:
-    """Modules below ``folders`` that ``imports`` (absolute names) lead to, with theirs."""
+    """Modules below ``folders`` that ``imports`` (absolute names) lead to, with theirs.
+
+    Not this package's own: where it is a checkout, its files are seen when they are loaded.
+    """
     roots = list(dict.fromkeys(folders))
     found: dict[Path, Helper] = {}
     pending = [(name, root) for name in sorted(imports) for root in roots]
     seen: set[tuple[str, Path]] = set()
     while pending and len(found) < _MOST:
         name, root = pending.pop()
-        if (name, root) in seen or not name:
+        own = name.partition(".")[0] == "jupyter_mlops"
+        if (name, root) in seen or not name or own:
             continue
         seen.add((name, root))
         for path in _files(root, name.split(".")):

@@ -32,7 +32,7 @@ from .locking import hold
 __all__ = ["CacheStore", "Entry", "Removed", "Summary"]
 
 _STALE = 3600.0  # seconds after which what a killed process left is nobody's
-_MOST_OF_ONE_KEY = 8  # entries that differ only in what their steps had seen
+_MOST_OF_ONE_KEY = 24  # entries that differ only in what their steps had seen
 _BLOCK = 1 << 20
 
 
@@ -102,16 +102,16 @@ class CacheStore:
             self._write(path, data)
             return data
 
-    def entries(self, pipeline: str, step: str, key: str = "") -> list[Entry]:
-        """The entries of a step, of one key or all; the last used first."""
-        found = []
+    def entries(self, pipeline: str, step: str, key: str = "", most: int = 1000) -> list[Entry]:
+        """The entries of a step, of one key or all; the last used first, at most ``most``."""
+        found: list[tuple[float, Path]] = []
         with contextlib.suppress(OSError):
             for item in os.scandir(self._place(pipeline, step)):
                 if item.name.endswith(".json") and item.name.startswith(key):
-                    entry = _read(Path(item.path))
-                    if entry is not None:
-                        found.append(entry)
-        return sorted(found, key=lambda entry: -entry.used)
+                    found.append((item.stat().st_mtime, Path(item.path)))
+        found.sort(reverse=True)
+        entries = (_read(path) for _used, path in found[:most])
+        return [entry for entry in entries if entry is not None]
 
     def add(self, key: str, data: dict[str, Any], contents: dict[str, Path | bytes]) -> None:
         """Keep a result under ``key``: ``data`` and, by name, its ``contents``.

@@ -319,7 +319,7 @@ def _again(run: RunReport) -> str:
         if run.commit:
             lines.insert(0, f"git checkout {run.commit}")
         parts.append(code_block("\n".join(lines), "sh"))
-    parts.append(f"Run {code(run.run_id)}")
+    parts.append(f"Run {code(run.run_id)}, exit code {run.exit_code}")
     for version in run.versions:
         parts[-1] += f", model version {code(version)}"
     return _details("Parameters, and how to run it again", "\n\n".join(parts))

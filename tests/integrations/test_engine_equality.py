@@ -80,7 +80,6 @@ WIDGETS = (
 ENDING = {
     "fails": ["x = 1", "x / 0", "print('not reached')"],
     "exits with an error": ["import sys\nsys.exit(1)", "print('not reached')"],
-    "syntax": ["print(1)", "if:", "2"],
 }
 
 

@@ -1,4 +1,7 @@
-"""Rows of the table whose runner is a process of its own: signals, memory, disk, two at once."""
+"""Rows of the table whose runner is a process of its own: signals, memory, disk, two at once.
+
+In CI limits of the process stand for the control group and the full disk: ``test_engine_table``.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from jupyter_mlops.project import Project
 
 from ..pipelines.conftest import write_notebook
 from .bench import Bench, ended
-from .engine_kinds import KINDS, heavy
+from .engine_kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = (sys.executable, "-W", "ignore", "-m", "tests.integrations.run_child")
@@ -115,7 +118,7 @@ def control_group() -> Iterator[Path]:
 
 
 @LINUX
-@heavy
+@pytest.mark.full
 def test_memory_runs_out_in_a_control_group(
     tmp_path: Path, control_group: Path, engine_kind: str
 ) -> None:
@@ -144,7 +147,7 @@ def execute(bench: Bench, kind: str, *more: str, before: tuple[str, ...] = ()) -
 
 
 @LINUX
-@heavy
+@pytest.mark.full
 def test_the_disk_is_really_full(tmp_path: Path, engine_kind: str) -> None:
     """papermill: the output, written in place, is cut off in the middle: no JSON any more."""
     if shutil.which("unshare") is None:

@@ -64,9 +64,7 @@ def cleaner(
     return clean
 
 
-def text_cleaner(
-    parameters: Mapping[str, Any], redactor: Redactor | None
-) -> Callable[[str], str]:
+def text_cleaner(parameters: Mapping[str, Any], redactor: Redactor | None) -> Callable[[str], str]:
     """The same for a text that is shown."""
     secret = [value for name, value in parameters.items() if redact(name, value) != value]
     values = sorted({text for value in secret for text in _texts(value)}, key=len, reverse=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 import pytest
 
 from jupyter_mlops.project import Project
@@ -72,6 +73,7 @@ def test_a_signal_to_the_command(project: Project, kind: str, number: int) -> No
         time.sleep(0.02)
         assert child.poll() is None
     pids = [int(w) for w in (project.root / "pids").read_text().rstrip(".").split()]
+    assert (psutil.Process(pids[0]).ppid() == child.pid) == (kind == "cold")
     time.sleep(0.3)  # into the sleep
     child.send_signal(number)
     assert child.wait(60) == SIGNALS[signal.Signals(number)]

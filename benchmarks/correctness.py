@@ -159,7 +159,7 @@ class Case:
             return None
 
     def _read(self) -> None:
-        if self.node is not None:
+        if self.node is not None or self.faults:
             return
         places = [self.output] if self.kind == "papermill" else [
             *self.folder.glob(".mlops/runs/*/in.ipynb")

@@ -143,8 +143,7 @@ def base_metrics(project: Project, base: Project, pipeline: str) -> Mapping[str,
         return None
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         proof = json.loads((project.pipelines / pipeline / "proof.json").read_text("utf-8"))
-        place = Path(str(proof.get("notebook") or "")).parent
-        _lend(project, base, [(place / s["source"]).as_posix() for s in proof["sources"]])
+        _lend(project, base, [source["source"] for source in proof["sources"]])
     outcome = run_pipeline(
         base, load_config(base.root), str(folder), register=False, deliver="later"
     )

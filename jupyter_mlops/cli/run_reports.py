@@ -22,6 +22,7 @@ from ..journal import default_redactor
 from ..pipelines import RunOutcome, run_pipeline
 from ..project import Project
 from .base_reports import BaseRuns, Request, check_ref, read_base, run_base
+from .run_parameters import parameter_words
 
 __all__ = [
     "ReportOptions",
@@ -126,11 +127,9 @@ def report_options(command: _F) -> _F:
     return decorated  # type: ignore[no-any-return]
 
 
-def again_command(target: str, given: Mapping[str, Any], verb: str = "run") -> str:
+def again_command(target: str, given: Mapping[str, Any]) -> str:
     """The command that runs it again, without secrets."""
-    words = ["jupyter", "mlops", verb, target]
-    words += [w for name, value in given.items() for w in ("-p", name, str(redact(name, value)))]
-    return shlex.join(words)
+    return shlex.join(["jupyter", "mlops", "run", target, *parameter_words(dict(given))])
 
 
 def repeat_run(project: Project, config: Config, request: Request) -> RunOutcome:

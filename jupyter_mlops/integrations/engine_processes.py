@@ -25,17 +25,24 @@ children() { cat /proc/$1/task/*/children 2>/dev/null || pgrep -P "$1" 2>/dev/nu
 tree() { for c in $(children "$1"); do echo "$c"; tree "$c"; done; }
 while read -r line; do :; done
 found=$(tree "$1")
-kill -KILL -- "-$1" 2>/dev/null
-kill -KILL "$1" 2>/dev/null
-for c in $found; do kill -KILL "$c" 2>/dev/null; done
+kill -s KILL -- "-$1" 2>/dev/null
+kill -s KILL "$1" 2>/dev/null
+for c in $found; do kill -s KILL "$c" 2>/dev/null; done
+for f in $(grep -lzx "JPY_PARENT_PID=$2" /proc/[0-9]*/environ 2>/dev/null); do
+    f=${f#/proc/}
+    kill -s KILL "${f%/environ}" 2>/dev/null
+done
 """
 
 
 class Guard:
     """Ends a kernel and what it started when this process dies, were it by ``kill -9``.
 
-    A small shell waits on a pipe that only this process holds open.  Nothing is there to do where
-    there is no ``/bin/sh``: the kernel then notices by itself, within a second or so.
+    A small shell waits on a pipe that only this process holds open.  A forked kernel dies at once
+    with its runner, and is no parent any more then: what took a session of its own is known by
+    the variable by which Jupyter tells a kernel, and so its children, who started it.  Nothing
+    is there to do where there is no ``/bin/sh``: the kernel then notices by itself, within a
+    second or so.
     """
 
     def __init__(self, pid: int) -> None:
@@ -44,7 +51,7 @@ class Guard:
             return
         with contextlib.suppress(OSError):
             self._shell = subprocess.Popen(
-                ["/bin/sh", "-c", _GUARD, "sh", str(pid)],
+                ["/bin/sh", "-c", _GUARD, "sh", str(pid), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

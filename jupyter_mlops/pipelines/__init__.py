@@ -20,6 +20,7 @@ from .interrupts import exit_code_of, sigterm_raises
 from .lookup import BrokenPipeline, find_pipeline, find_target, list_pipelines, scan_pipelines
 from .names import is_parameter_name
 from .outcome import RunOutcome, StepOutcome, StepProgress
+from .parameter_injection import check_pipeline_parameters
 from .parameters import check_parameters, effective_parameters, expected
 from .recording import RunnerJournal, journal_errors, shown_parameters, source_tags
 from .runner import run_pipeline
@@ -38,6 +39,7 @@ __all__ = [
     "StepProgress",
     "cancel_run",
     "check_parameters",
+    "check_pipeline_parameters",
     "data_parameters",
     "declared_parameters",
     "effective_parameters",

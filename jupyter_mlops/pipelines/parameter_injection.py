@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import MlopsError, ParameterError
+from ..capture.redact import REDACTED
+from ..errors import MlopsError, NotebookError, ParameterError
+from ..model.pipeline import Parameter, Pipeline
 from ..model.secret import Secret
 from ..project import Project
-from .declared import DeclaredParameters
+from .declared import DeclaredParameters, declared_parameters, read_notebook
 from .parameter_kinds import Kind, python_value
-from .parameters import expected
+from .parameters import check_parameters, expected, schema_has_secret
 from .validation import show
 
-__all__ = ["injected_values"]
+__all__ = ["check_pipeline_parameters", "injected_values"]
 
 
 def injected_values(
@@ -46,15 +48,40 @@ def injected_values(
         value = _with_anchors(value, kind, project)
         for reference in _references(value, kind):
             Secret.from_reference(reference)
-        try:
-            found[parameter.name] = python_value(value, kind)
-        except (ValueError, TypeError, OverflowError):
-            raise ParameterError(
-                f"parameter {parameter.name!r} of {path}: expected "
-                f"{expected(parameter.schema)}, got {show(value)}",
-                parameter=parameter.name,
-            ) from None
+        found[parameter.name] = _as_python(value, kind, parameter, path)
     return {name: found.get(name, value) for name, value in values.items()}
+
+
+def check_pipeline_parameters(pipeline: Pipeline, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``check_parameters`` does, and the annotations of the steps' notebooks as well.
+
+    For what is given now and used later, as in a schedule.  Secrets are not looked up, and a
+    notebook that cannot be read is left to the run.  Raises ``ParameterError``.
+    """
+    values = check_parameters(pipeline, given)
+    for step in pipeline.steps if values else ():
+        path = Path(pipeline.folder) / step.notebook
+        try:
+            declared = declared_parameters(read_notebook(path), path)
+        except NotebookError:
+            continue
+        for parameter in declared.parameters:
+            kind = declared.kinds.get(parameter.name)
+            if parameter.name in values and kind is not None:
+                _as_python(values[parameter.name], kind, parameter, f"step {step.name!r}")
+    return values
+
+
+def _as_python(value: Any, kind: Kind, parameter: Parameter, of: Path | str) -> Any:
+    try:
+        return python_value(value, kind)
+    except (ValueError, TypeError, OverflowError):
+        shown = REDACTED if schema_has_secret(parameter.schema) else show(value)
+        raise ParameterError(
+            f"parameter {parameter.name!r} of {of}: expected "
+            f"{expected(parameter.schema)}, got {shown}",
+            parameter=parameter.name,
+        ) from None
 
 
 def _references(value: Any, kind: Kind | None) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ def sources_read(
 
     ``params`` are the run's: a parameter that points to data says which file was read.  A file that
     is a snapshot's has that snapshot's name.  A source elsewhere (``https://...``) is only named.
+    Files are named relative to the project's folder ``root``.
     """
     folder = root / Path(str(proof.get("notebook") or "")).parent
     found = []
@@ -29,9 +31,12 @@ def sources_read(
         if not isinstance(entry, Mapping) or not isinstance(entry.get("source"), str):
             continue
         source, parameter = entry["source"], entry.get("parameter")
-        value = params.get(parameter, source) if parameter else source
+        value = params.get(parameter) if parameter else None
+        # A parameter's value is relative to the notebook, what the proof calls it to the project.
+        place = value if value is None or "://" in str(value) else folder / str(value)
+        address = source if place is None and "://" in source else place or root / source
         snapshot = entry.get("snapshot")
-        found.append(_source(folder, str(parameter or source), source, str(value), snapshot))
+        found.append(_source(root, str(parameter or source), source, address, snapshot))
     return found
 
 
@@ -49,22 +54,26 @@ def inputs_read(records: Iterable[InputRecord]) -> list[DataReport]:
     return list(found.values())
 
 
-def _source(folder: Path, name: str, source: str, value: str, snapshot: str | None) -> DataReport:
-    if "://" in value:
-        return DataReport(name, value)
-    path = folder / value
-    pinned = Path(value).is_absolute() and "pinned" in path.parts
-    shown = source if pinned else Path(value).as_posix()
+def _source(
+    root: Path, name: str, source: str, address: str | Path, snapshot: str | None
+) -> DataReport:
+    if isinstance(address, str):
+        return DataReport(name, address)
+    path = Path(os.path.normpath(address))
+    pinned = path.is_relative_to(root / ".mlops")
+    inside = path.is_relative_to(root) and not pinned
+    shown = path.relative_to(root).as_posix() if inside else source if pinned else str(path)
     digest, size = None, None
+    kept = snapshot if pinned else None
     try:
         if path.is_dir():
             digest = digest_folder(path).id
         else:
             digest, size = digest_file(path).id, path.stat().st_size
     except (OSError, Undigested):
-        return DataReport(name, shown, snapshot=snapshot if pinned else None)
+        return DataReport(name, shown, snapshot=kept)
     rows, columns = _table(path, size or 0)
-    return DataReport(name, shown, digest, snapshot if pinned else None, rows, columns, size)
+    return DataReport(name, shown, digest, kept, rows, columns, size)
 
 
 def _table(path: Path, size: int) -> tuple[int | None, dict[str, str] | None]:

@@ -54,23 +54,27 @@ def comment(
 ) -> str:
     """A pull-request comment of at most ``limit`` characters: what does not fit is left out last
     section first, and the end says so."""
-    blocks = [block for run in runs for block in _run(run, beside, headline="###")]
+    blocks = [b for run in _failed_first(runs) for b in _run(run, beside, headline="###")]
     end = _end(beside)
     return _fitted([marker(name), *blocks], end, limit)
 
 
 def job_summary(runs: Sequence[RunReport], beside: Beside) -> str:
-    """The summary page of a job: the same with all failures first and every step's cells."""
+    """The summary page of a job: the same with every step's cells; what failed comes first."""
     blocks: list[str] = []
     if len(runs) > 1:
         rows = [
             f"| {_sign(run)} | {cell_text(run.name)} | {duration(run.seconds)} | {_state(run)} |"
-            for run in runs
+            for run in _failed_first(runs)
         ]
         blocks.append("\n".join(["| | pipeline | time | |", "|---|---|--:|---|", *rows]))
-    for run in runs:
+    for run in _failed_first(runs):
         blocks += _run(run, beside, headline="##", cells=True)
     return _fitted(blocks, _end(beside), _SUMMARY_LIMIT // 4)
+
+
+def _failed_first(runs: Sequence[RunReport]) -> list[RunReport]:
+    return sorted(runs, key=lambda run: run.good)
 
 
 def _fitted(blocks: list[str], end: str, limit: int) -> str:
@@ -319,7 +323,7 @@ def _again(run: RunReport) -> str:
         if run.commit:
             lines.insert(0, f"git checkout {run.commit}")
         parts.append(code_block("\n".join(lines), "sh"))
-    parts.append(f"Run {code(run.run_id)}")
+    parts.append(f"Run {code(run.run_id)}, exit code {run.exit_code}")
     for version in run.versions:
         parts[-1] += f", model version {code(version)}"
     return _details("Parameters, and how to run it again", "\n\n".join(parts))

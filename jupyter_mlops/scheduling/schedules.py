@@ -49,7 +49,7 @@ def add_schedule(
     ``UsageError`` for a wrong cron field, zone or policy, ``NotFoundError`` for an unknown pipeline
     and ``ParameterError`` for parameters that it does not take; nothing is stored then.
     """
-    from ..pipelines import check_parameters, find_pipeline
+    from ..pipelines import check_pipeline_parameters, find_pipeline
 
     now = time.time() if now is None else now
     expression = Cron(cron, timezone)
@@ -61,7 +61,7 @@ def add_schedule(
     if not 0 <= retries <= _MOST_RETRIES:
         raise UsageError(f"retries must be from 0 to {_MOST_RETRIES}, not {retries}")
     found = find_pipeline(project, pipeline)
-    values = check_parameters(found, dict(parameters or {}))
+    values = check_pipeline_parameters(found, dict(parameters or {}))
     folder = Path(found.folder)
     name = folder.name if folder.parent == project.pipelines else project.relative(folder)
     return store.insert_schedule(

@@ -92,6 +92,8 @@ class ParentRun:
                 )
             )
             self._journal.close()
+        if status == "KILLED":
+            return False, ()  # who ends it wants it to end now: the next command delivers
         return self._deliver()
 
     def _deliver(self) -> tuple[bool, tuple[str, ...]]:

@@ -15,6 +15,7 @@ from jupyter_mlops.pipelines.parameter_listing import (
     target_parameters,
 )
 from jupyter_mlops.project import Project
+from jupyter_mlops.scheduling import add_schedule
 
 from ..pipelines.conftest import WINE, write_notebook, write_pipeline
 from ..pipelines.test_secrets import leaks
@@ -164,3 +165,17 @@ def test_a_real_run(mlops: Mlops, project: Project, monkeypatch: pytest.MonkeyPa
     executed = Path(outcome["output"]).read_text()
     assert "1.0 rbf 2025 ('x', 'y') b Secret(***) 3" in executed
     assert leaks(project.state, "s3cr3t-from-file") == []
+
+
+def test_a_schedule_asks_the_notebooks_too(project: Project) -> None:
+    text = WINE.replace(
+        "  share:", "  since:\n    type: string\n    default: '2026-01-01'\n  share:"
+    )
+    folder = write_pipeline(project, "wine", text)
+    cell = "from datetime import date\nsince: date = date(2026, 1, 1)\nshare = 0.5"
+    write_notebook(folder / "load.ipynb", cell, tags={0: "parameters"})
+    given = {"since": "2026-03-01", "depth": "2"}
+    schedule = add_schedule(project, "wine", "0 6 * * *", "UTC", given)
+    assert schedule.parameters == {"since": "2026-03-01", "depth": 2}
+    with pytest.raises(ParameterError, match="'since' of step 'load': expected a date"):
+        add_schedule(project, "wine", "0 6 * * *", "UTC", {"since": "monday"})

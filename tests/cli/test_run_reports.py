@@ -90,7 +90,8 @@ def write(project: Project, score: str) -> None:
     write_notebook(
         folder / "add.ipynb",
         'a = 2\nmetrics_path = "metrics.json"\nsource = "numbers.csv"',
-        "import json, pathlib\nrows = pathlib.Path(source).read_text().split()\nprint('half', end='\\rwhole\\n')",
+        "import json, pathlib\nrows = pathlib.Path(source).read_text().split()\n"
+        "print('half', end='\\rwhole\\n')",
         PLOT,
         f"score = {score}",
         "with open(metrics_path, 'w') as f:\n    json.dump({'score': score}, f)",

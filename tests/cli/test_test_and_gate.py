@@ -108,7 +108,7 @@ def test_what_the_proof_or_the_caller_tolerates_is_within_tolerance(
 
 @pytest.mark.usefixtures("quick")
 def test_what_is_random_is_judged_by_repeated_runs(sums: Project, mlops: Mlops) -> None:
-    write(sums, "2.5 + __import__('random').uniform(-0.1, 0.1)")
+    write(sums, "[2.45, 2.6, 2.52][len(list(pathlib.Path('.mlops/runs').glob('*'))) - 1]")
     prove(sums)
     result = mlops("test", "--json")
     assert result.code == 0

@@ -16,7 +16,7 @@ from jupyter_mlops.warm.choosing import Choice, warm_kernels
 
 from .bench import Bench
 
-__all__ = ["KINDS", "OWNER", "KindBench", "heavy", "parametrize", "ready_zygote"]
+__all__ = ["KINDS", "OWNER", "KindBench", "heavy", "kernels_of", "parametrize", "ready_zygote"]
 
 KINDS = ("cold", "warm")
 OWNER = "engine kinds"
@@ -52,6 +52,23 @@ def ready_zygote(*modules: str) -> Iterator[None]:
         end_zygotes(OWNER)
 
 
+@contextmanager
+def kernels_of(kind: str, *modules: str, strict: bool = True) -> Iterator[Choice]:
+    """Kernels that start inside the block are of one kind: with ``strict``, all of them."""
+    if kind == "cold":
+        yield Choice(())
+        return
+    os.environ.pop("PYTEST_CURRENT_TEST", None)  # the kernel's imports ask for it
+    with ExitStack() as stack:
+        os.environ["JUPYTER_MLOPS_FORK"] = "on" if kind == "fork" else "off"
+        stack.callback(os.environ.pop, "JUPYTER_MLOPS_FORK", None)
+        choice = stack.enter_context(warm_kernels(modules))
+        yield choice
+    # The fork engine leaves some notebooks to a warm kernel.
+    allowed = {"fork", "warm"} if kind == "fork" else {kind}
+    assert not strict or {start["start"] for start in choice.starts} <= allowed, choice.starts
+
+
 class KindBench(Bench):
     """A bench whose kernels are of one kind; ``starts`` are the reports of those that were warm."""
 
@@ -62,17 +79,6 @@ class KindBench(Bench):
         self._modules = modules
 
     def execute(self, parameters: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        if self.kind == "cold":
+        with kernels_of(self.kind, *self._modules, strict=options.get("kernel") is None) as choice:
+            self.choice = choice
             return super().execute(parameters, **options)
-        os.environ.pop("PYTEST_CURRENT_TEST", None)  # the kernel's imports ask for it
-        with ExitStack() as stack:
-            os.environ["JUPYTER_MLOPS_FORK"] = "on" if self.kind == "fork" else "off"
-            stack.callback(os.environ.pop, "JUPYTER_MLOPS_FORK", None)
-            self.choice = stack.enter_context(warm_kernels(self._modules))
-            result = super().execute(parameters, **options)
-        if options.get("kernel") is None:
-            starts = {start["start"] for start in self.choice.starts}
-            # The fork engine leaves some notebooks to a warm kernel.
-            allowed = {"fork", "warm"} if self.kind == "fork" else {self.kind}
-            assert starts <= allowed, self.choice.starts
-        return result

@@ -149,7 +149,7 @@ def test_nbclients_options_that_allow_errors(
     """papermill itself raises in the end for errors that no tag allows, with both engines."""
     source = write(tmp_path / "in.ipynb", "1 / 0", "{}['x']", "y = 2", tags={1: "raises-exception"})
     output = tmp_path / "out.ipynb"
-    with pytest.raises(papermill.PapermillExecutionError, match="KeyError|ZeroDivision"):
+    with pytest.raises(papermill.PapermillExecutionError, match=r"KeyError|ZeroDivision"):
         papermill.execute_notebook(
             source, output, engine_name=ENGINE, progress_bar=False, **options
         )

@@ -15,7 +15,7 @@ from jupyter_mlops.warm import end_zygotes, ensure_zygote
 
 from ..warm.test_libraries import CASES, EXPECTED
 from .bench import Bench
-from .engine_kinds import KINDS, OWNER, KindBench, ready_zygote
+from .engine_kinds import KINDS, OWNER, KindBench, heavy, ready_zygote
 
 LIGHT = ("threads", "fork", "spawn", "await", "subprocess", "native_output", "sqlite_and_ssl")
 HEAVY = tuple(name for name in CASES if name not in (*LIGHT, "threads_are_back"))
@@ -39,6 +39,7 @@ def run_cases(bench: Bench, names: tuple[str, ...]) -> None:
     }
 
 
+@heavy
 def test_pools_and_processes(
     tmp_path: Path, engine_kind: str, plain_zygote: Callable[[], None]
 ) -> None:

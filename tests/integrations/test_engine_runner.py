@@ -1,4 +1,7 @@
-"""Rows of the table whose runner is a process of its own: signals, memory, disk, two at once."""
+"""Rows of the table whose runner is a process of its own: signals, memory, disk, two at once.
+
+In CI limits of the process stand for the control group and the full disk: ``test_engine_table``.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 import pytest
 
 from jupyter_mlops.project import Project
 
 from ..pipelines.conftest import write_notebook
 from .bench import Bench, ended
-from .engine_kinds import KINDS, heavy
+from .engine_kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = (sys.executable, "-W", "ignore", "-m", "tests.integrations.run_child")
@@ -69,6 +73,7 @@ def test_a_signal_to_the_command(project: Project, kind: str, number: int) -> No
         time.sleep(0.02)
         assert child.poll() is None
     pids = [int(w) for w in (project.root / "pids").read_text().rstrip(".").split()]
+    assert (psutil.Process(pids[0]).ppid() == child.pid) == (kind == "cold")
     time.sleep(0.3)  # into the sleep
     child.send_signal(number)
     assert child.wait(60) == SIGNALS[signal.Signals(number)]
@@ -115,7 +120,7 @@ def control_group() -> Iterator[Path]:
 
 
 @LINUX
-@heavy
+@pytest.mark.full
 def test_memory_runs_out_in_a_control_group(
     tmp_path: Path, control_group: Path, engine_kind: str
 ) -> None:
@@ -144,7 +149,7 @@ def execute(bench: Bench, kind: str, *more: str, before: tuple[str, ...] = ()) -
 
 
 @LINUX
-@heavy
+@pytest.mark.full
 def test_the_disk_is_really_full(tmp_path: Path, engine_kind: str) -> None:
     """papermill: the output, written in place, is cut off in the middle: no JSON any more."""
     if shutil.which("unshare") is None:

@@ -70,7 +70,7 @@ def test_killed_between_cells(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
     assert bench.ours == ["completed", "died", "not run"]
 
 
-@pytest.mark.parametrize("seconds", [0, 0.0005, 0.001, 0.003])
+@pytest.mark.parametrize("seconds", [0, 0.001])
 def test_killed_around_the_end_of_a_cell(bench: Bench, seconds: float) -> None:
     """papermill: as in a cell.  Not even a cell that has answered makes a killed kernel's exit."""
     kill = f"asyncio.get_running_loop().call_later({seconds}, os.kill, os.getpid(), 9)"

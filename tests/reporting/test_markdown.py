@@ -118,8 +118,8 @@ def test_what_is_too_long_is_left_out_and_the_comment_says_so() -> None:
 
 def test_a_summary_of_several_begins_with_all_of_them() -> None:
     text = job_summary([run(), failed()], Beside())
-    assert text.splitlines()[2] == "| ✔ | wine | 3.0 s | finished in 3.0 s |"
-    assert text.splitlines()[3] == "| ✘ | wine | 3.0 s | failed after 3.0 s |"
+    assert text.splitlines()[2] == "| ✘ | wine | 3.0 s | failed after 3.0 s |"
+    assert text.splitlines()[3] == "| ✔ | wine | 3.0 s | finished in 3.0 s |"
     assert "| [2] | ✘ |" in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -26,10 +27,15 @@ SETUPS = [
 ]
 
 
-def validate(kind: str, text: str) -> Any:
+@cache
+def validator(kind: str) -> Any:
     schema = get_builtin_schema(f"vendor.{kind}")
+    return validator_for(schema)(schema)
+
+
+def validate(kind: str, text: str) -> Any:
     data = parse_yaml(text)
-    validator_for(schema)(schema).validate(data)
+    validator(kind).validate(data)
     return data
 
 

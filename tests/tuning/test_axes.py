@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from hypothesis import strategies as st
 from jupyter_mlops.errors import ParameterError
 from jupyter_mlops.model.pipeline import Parameter
 from jupyter_mlops.model.search import Dimension
+from jupyter_mlops.project import Project
 from jupyter_mlops.tuning.axes import axis_values, dimension_of, grid, split_axis
 from jupyter_mlops.tuning.sharing import Order
 from jupyter_mlops.tuning.sweeping import plan_sweep
 from jupyter_mlops.tuning.target import Target
+
+from ..pipelines.conftest import LOAD, TRAIN, WINE, write_notebook, write_pipeline
 
 PARAMETERS = (
     Parameter("C", 0.5, {"type": "number"}),
@@ -196,3 +200,22 @@ def test_where_nothing_is_shared_nothing_waits() -> None:
     assert [order.next(), order.next()] == [0, None]
     order.ended(0)
     assert [order.next(), order.next()] == [1, 2]
+
+
+def test_a_step_depends_on_what_it_and_those_before_it_take(project: Project) -> None:
+    folder = write_pipeline(project, "wine", WINE)
+    write_notebook(folder / "load.ipynb", *LOAD, tags={0: "parameters"})
+    write_notebook(folder / "train.ipynb", *TRAIN, tags={0: "parameters"})
+    target = Target.find(project, "wine")
+    both = {"load": frozenset({"share"}), "train": frozenset({"share", "depth"})}
+    assert target.steps(["share", "depth"]) == both
+    assert target.steps(["depth"]) == {"load": frozenset(), "train": frozenset({"depth"})}
+    # Outputs and counts in a notebook are no code; a cell is.
+    before = target.fingerprint({})
+    notebook = json.loads((folder / "load.ipynb").read_text())
+    notebook["cells"][1]["execution_count"] = 7
+    (folder / "load.ipynb").write_text(json.dumps(notebook))
+    assert target.fingerprint({}) == before != target.fingerprint({"share": 1})
+    notebook["cells"][1]["source"] += "\n1"
+    (folder / "load.ipynb").write_text(json.dumps(notebook))
+    assert target.fingerprint({}) != before

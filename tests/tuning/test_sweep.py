@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
+import time
 from typing import Any
 
+import psutil
 import pytest
 
 from jupyter_mlops.config import load_config
@@ -148,3 +152,21 @@ def test_a_word_that_is_no_direction(quad: Project) -> None:
         sweep(quad, load_config(quad.root), "quad", {"x": [1]}, direction="up")
     with pytest.raises(ParameterError, match="expected a number"):
         sweep(quad, load_config(quad.root), "quad", {"x": ["a"]})
+
+
+def test_a_sweep_that_is_told_to_end(quad: Project) -> None:
+    (quad.root / "hang").touch()
+    words = [sys.executable, "-m", "jupyter_mlops", "run", "quad", "--sweep", "x=1,2,4"]
+    process = subprocess.Popen(words, cwd=quad.root, stdout=subprocess.PIPE, text=True)
+    while len(logged(quad)) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "1 of 3 finished" in out
+    assert "--sweep x=1,2,4 --resume" in out
+    assert not psutil.wait_procs(family, timeout=30)[1]
+    states = sorted((run.kind, run.status) for run in records(quad))
+    assert states == [("pipeline", "FINISHED"), ("pipeline", "KILLED"), ("sweep", "KILLED")]

@@ -9,11 +9,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import load_config
+from ..config import Config, load_config
 from ..errors import MlopsError, UsageError
 from ..pipelines import PIPELINE_FILE, run_pipeline
 from ..project import Project
@@ -116,12 +116,13 @@ def _run(
     _lend(project, base, [entry.source for entry in head.data])
     outcome = run_pipeline(
         base,
-        load_config(base.root),
+        _alone(base),
         target,
         request.given,
         register=False,
         data=request.data,
         deliver="later",
+        cache=False,
     )
     from .run_reports import read_data
 
@@ -145,9 +146,14 @@ def base_metrics(project: Project, base: Project, pipeline: str) -> Mapping[str,
         proof = json.loads((project.pipelines / pipeline / "proof.json").read_text("utf-8"))
         _lend(project, base, [source["source"] for source in proof["sources"]])
     outcome = run_pipeline(
-        base, load_config(base.root), str(folder), register=False, deliver="later"
+        base, _alone(base), str(folder), register=False, deliver="later", cache=False
     )
     return outcome.metrics if outcome.exit_code == 0 else None
+
+
+def _alone(base: Project) -> Config:
+    """The base's own settings, without an agent: its folder is gone when the run has ended."""
+    return replace(load_config(base.root), agent=False)
 
 
 def _lend(project: Project, base: Project, sources: Iterable[str]) -> None:

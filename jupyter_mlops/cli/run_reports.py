@@ -142,6 +142,7 @@ def repeat_run(project: Project, config: Config, request: Request) -> RunOutcome
         register=False,
         data=request.data,
         deliver="later",
+        cache=False,  # a repeat that was not executed says nothing of how metrics differ
     )
 
 

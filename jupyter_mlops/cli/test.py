@@ -193,6 +193,7 @@ class _Bench:
                 trigger={"test": pipeline.name},
                 data=data,
                 deliver="later",
+                cache=False,
             )
         finally:
             self.log.end()

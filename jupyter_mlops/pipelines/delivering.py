@@ -81,6 +81,8 @@ def _later(project: Project, config: Config, outcome: RunOutcome) -> RunOutcome 
         return None
     greeting = _greeting(project)
     try:
+        if greeting is None and in_ci():
+            return None  # no agent is started there
         if greeting is None:
             begin_agent(project, runner=config.runner)
         elif not _same_environment(greeting):

@@ -173,10 +173,7 @@ class Transaction:
         self._memory = key
 
     def reuse(self, parent: Manifest, key: bytes) -> bool:
-        """Whether the value of a memory key is what ``parent`` holds, and all of it is here.
-
-        Then ``commit`` may be given ``parent.object`` itself.
-        """
+        """Whether ``parent`` holds the value of a memory key: then its tree may be committed."""
         if parent.address is None or self._name_of(_same_key(key, parent.address)) is None:
             return False
         sizes = self._store.index.sizes(parent.chunks)

@@ -111,6 +111,16 @@ def test_what_was_flushed_before_a_death_is_kept(bench: ForkBench) -> None:
     assert outputs[3].ename == "DeadKernelError"
 
 
+def test_a_cell_that_forks_goes_on_once(bench: ForkBench) -> None:
+    bench.write(
+        "import os\nif os.fork() == 0:\n    print('child', flush=True)\nelse:\n"
+        "    os.wait()\n    print('parent')",
+        "print('next')",
+    )
+    assert bench.execute().status == "completed"
+    assert [cell.outputs[0].text for cell in bench.code] == ["child\nparent\n", "next\n"]
+
+
 def test_what_the_cells_made_is_put_away_at_the_end(bench: ForkBench) -> None:
     """Open files are written, exit handlers run, threads are waited for, objects destroyed."""
     bench.write(

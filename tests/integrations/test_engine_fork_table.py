@@ -57,4 +57,4 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkBench
     monkeypatch.setattr(engine_starting, "obstacle", lambda notebook, folder: None)
     found = ForkBench(tmp_path)
     yield found
-    assert set(found.starts) == {"fork"}
+    assert set(found.starts) == {"fork"}, found.executed.metadata.mlops["kernel"]

@@ -44,6 +44,7 @@ class _Line:
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
+        self.process = os.getpid()
         self._main = threading.get_ident()
         self._depth = 0
         self._interrupted = False
@@ -141,6 +142,11 @@ class IPythonKernel(ipkernel.IPythonKernel):
         try:
             return await super().do_execute(*args, **kwargs)
         finally:
+            if os.getpid() != self.line.process:
+                # The cell has forked, and this is the copy: it is no kernel, and says nothing.
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(0)
             self.line.hold()  # its last text, the reply and the status
 
     def _input_request(self, prompt: Any, ident: Any, parent: Any, password: bool = False) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -257,7 +258,7 @@ class RunCache:
             reason = changed_dependency(entry.data["depends"], places)
             if reason is None:
                 return Verdict(True, key.digest, (hit_sentence(entry),), entry=entry)
-            changed.append(reason)
+            changed.append(reason.replace(f"{self._project.root}{os.sep}", ""))
         if changed:
             return Verdict(False, key.digest, (changed[0],))
         known, reasons = self.store.refused(self._pipeline, step.name)

@@ -68,7 +68,6 @@ def test_a_sweep_that_fails_in_one_and_is_resumed(quad: Project, mlops: Mlops) -
         (("--sweep", "x=1", "--sweep", "x=2"), "--sweep x is given twice"),
         (("--sweep", "x=1", "-p", "x", "2"), "'x' is given and swept"),
         (("--sweep", "x=1", "--junit", "a.xml"), "--junit is about one run"),
-        (("--jobs", "2"), "--jobs is for a sweep"),
         (("--metric", "loss"), "--metric and --direction rank a sweep"),
         (("--sweep-file", "away.yaml"), "away.yaml cannot be read"),
         (("--sweep-file", "pipelines/quad/pipeline.yaml"), "must be a list of combinations"),

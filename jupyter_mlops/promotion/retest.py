@@ -144,7 +144,8 @@ def _metrics(proof: Mapping[str, Any]) -> dict[str, float]:
     return {
         str(name): float(value["tracked"])
         for name, value in (proof.get("metrics") or {}).items()
-        if isinstance(value, Mapping) and isinstance(value.get("tracked"), (int, float))
+        if isinstance(value, Mapping)
+        and isinstance(value.get("tracked"), (int, float))
         and value.get("replayed") is not None
     }
 

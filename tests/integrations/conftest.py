@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from .engine_kinds import parametrize, ready_zygote
+from jupyter_mlops.warm import end_zygotes
+
+from .engine_kinds import OWNER, hold_zygote, parametrize
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -17,16 +18,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="package")
 def plain_zygote() -> Iterator[Any]:
-    """Starts a zygote without more modules, once it is asked for."""
-    with ExitStack() as stack:
-        asked: list[bool] = []
-
-        def need() -> None:
-            if not asked:
-                asked.append(True)
-                stack.enter_context(ready_zygote())
-
-        yield need
+    """Sees to it, when called, that a zygote without more modules can fork."""
+    yield hold_zygote
+    end_zygotes(OWNER)
 
 
 @pytest.fixture(scope="session")

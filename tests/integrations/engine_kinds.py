@@ -16,7 +16,16 @@ from jupyter_mlops.warm.choosing import Choice, warm_kernels
 
 from .bench import Bench
 
-__all__ = ["KINDS", "OWNER", "KindBench", "heavy", "kernels_of", "parametrize", "ready_zygote"]
+__all__ = [
+    "KINDS",
+    "OWNER",
+    "KindBench",
+    "heavy",
+    "hold_zygote",
+    "kernels_of",
+    "parametrize",
+    "ready_zygote",
+]
 
 KINDS = ("cold", "warm")
 OWNER = "engine kinds"
@@ -40,13 +49,18 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         )
 
 
+def hold_zygote(*modules: str) -> None:
+    """Start a zygote, unless it is there, and wait until it can fork."""
+    env = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    zygote = ensure_zygote(sys.executable, modules, OWNER, env=env)
+    assert zygote.wait(120), zygote.why
+
+
 @contextmanager
 def ready_zygote(*modules: str) -> Iterator[None]:
     """A zygote that can fork, inside the block."""
-    env = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-    zygote = ensure_zygote(sys.executable, modules, OWNER, env=env)
+    hold_zygote(*modules)
     try:
-        assert zygote.wait(120), zygote.why
         yield
     finally:
         end_zygotes(OWNER)

@@ -5,7 +5,7 @@
 
 from .flow import CellFlow, analyse
 from .machine import Session
-from .slicing import Follower, Reason, Slice, backward_slice, flows
+from .slicing import Follower, Reason, Slice, backward_slice, flows, goes_on
 from .source import strip_tracking, to_python
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "analyse",
     "backward_slice",
     "flows",
+    "goes_on",
     "strip_tracking",
     "to_python",
 ]

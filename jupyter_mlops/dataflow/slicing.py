@@ -21,7 +21,7 @@ from .machine import UNSEEN, Session
 from .paths import ANY, linked
 from .refine import refine_all
 
-__all__ = ["Follower", "Reason", "Slice", "backward_slice", "flows"]
+__all__ = ["Follower", "Reason", "Slice", "backward_slice", "flows", "goes_on"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,16 @@ def flows(events: Sequence[CellEvent]) -> tuple[CellFlow, ...]:
     return Follower().follow(events)
 
 
+def goes_on(event: CellEvent) -> bool:
+    """Whether what comes after the cell runs, too, where it is executed again.
+
+    It does after an error that ``%%capture`` showed and kept to itself: what the cell had done by
+    then is done.
+    """
+    kept = event.status == "error" and event.source.lstrip().startswith("%%capture")
+    return event.status == "ok" or kept
+
+
 def backward_slice(
     events: Sequence[CellEvent],
     target_index: int,
@@ -123,10 +133,7 @@ def backward_slice(
     cells = own.follow(events[: target_index + 1])
     # What raised would raise again and end the replay: whatever it did before is not kept.
     walk = _Walk(
-        [
-            cell if event.status == "ok" else CellFlow()
-            for cell, event in zip(cells, events, strict=False)
-        ]
+        [cell if goes_on(event) else CellFlow() for cell, event in zip(cells, events, strict=False)]
     )
     if names is None:
         walk.keep(target_index, Reason(None, "", "target"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..config import Config
-from ..dataflow import Slice, backward_slice
+from ..dataflow import Slice, backward_slice, goes_on
 from ..errors import UsageError
 from ..project import Project
 from .boundaries import Cut, choose_cuts, cut_at
@@ -106,7 +106,7 @@ def slices_of(tracked: Tracked) -> list[Slice]:
         blind = tuple(replace(event, evidence=None) for event in tracked.events)
         found.append(backward_slice(blind, tracked.target, names))
     every = tuple(
-        i for i, event in enumerate(tracked.events[: tracked.target + 1]) if event.status == "ok"
+        i for i, event in enumerate(tracked.events[: tracked.target + 1]) if goes_on(event)
     )
     found.append(replace(first, indices=every))
     distinct: list[Slice] = []
@@ -175,7 +175,7 @@ def _kept(tracked: Tracked, cut: Slice, edits: PlanEdits) -> tuple[int, ...]:
                 f"edits: cell [{seq}] is the one to promote and cannot be dropped",
                 field=f"edits.cells.{seq}",
             )
-        if keep and tracked.events[index].status != "ok":
+        if keep and not goes_on(tracked.events[index]):
             raise UsageError(
                 f"edits: cell [{seq}] raised when it ran and cannot be kept",
                 field=f"edits.cells.{seq}",

@@ -77,6 +77,21 @@ def test_the_slice_gives_the_same_value(forks: ForkRunner, program: Program) -> 
     check(program, forks)
 
 
+def test_what_an_error_under_capture_had_done_is_done(forks: ForkRunner) -> None:
+    cells = (
+        "rows = [1, 2, 3]",
+        "kept = iter(rows[:1])",
+        "%%capture said\nkept = iter(rows)\nrows.missing",
+        "kept",
+    )
+    executed = forks.run(cells[:-1], "kept", capture=True, stop=False)
+    assert executed.events[2].status == "error"
+    for slicer in (our_slice, without_evidence):
+        kept = slicer(executed.events, 2, ["kept"])
+        assert 2 in kept
+        assert executed.value.same(forks.run([cells[i] for i in kept], "kept").value)
+
+
 @pytest.mark.full
 @pytest.mark.timeout(7200)
 def test_five_thousand_programs(forks: ForkRunner) -> None:

@@ -15,6 +15,8 @@ from jupyter_mlops.promotion.harness_runs import Executed, Runner, TimedOut
 
 from .programs import Program, programs
 
+# Read now: the tests' environment is their own.
+_PIECE = os.environ.get("JUPYTER_MLOPS_TEST_PROGRAMS", "0:5000")
 _SETTINGS = settings(
     deadline=None,
     database=None,
@@ -96,7 +98,7 @@ def test_what_an_error_under_capture_had_done_is_done(forks: ForkRunner) -> None
 @pytest.mark.timeout(7200)
 def test_five_thousand_programs(forks: ForkRunner) -> None:
     """``JUPYTER_MLOPS_TEST_PROGRAMS=FROM:COUNT`` runs a piece of it, each piece its own seed."""
-    begin, _, count = os.environ.get("JUPYTER_MLOPS_TEST_PROGRAMS", "0:5000").partition(":")
+    begin, _, count = _PIECE.partition(":")
     done = 0
 
     @seed(int(begin))

@@ -9,6 +9,7 @@ numbers are those of the rows of the version that holds the chunks, however many
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from ..errors import CorruptError, NotFoundError
@@ -45,7 +46,11 @@ class Lineage:
             self._reader.numbers = None
             numbers = base if numbers is None else base[numbers]
         self._base = numbers.astype(narrow(self._length), copy=False)
-        self._where = None if self._same else _where(self._base, self._length)
+
+    @cached_property
+    def _where(self) -> Any:
+        """Made when a column is compared: storing the numbers needs the memory before that."""
+        return None if self._same else _where(self._base, self._length)
 
     @classmethod
     def find(cls, source: Any, old: Node | None, read: Read | None) -> Lineage | None:

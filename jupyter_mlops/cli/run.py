@@ -20,7 +20,7 @@ from .run_pipelines import RunCommand, pipeline_options
 from .run_reports import ReportOptions, Reports, Request, report_options
 from .run_sweep import sweep_options
 
-__all__ = ["run"]
+__all__ = ["run", "show_step"]
 
 
 class _RunCommand(RunCommand, ParameterCommand):
@@ -100,7 +100,7 @@ def run(
         if not announced:
             announced = True
             _announce(log, project, target, given)
-        _show_step(log, project, step)
+        show_step(log, project, step)
 
     try:
         outcome = run_pipeline(
@@ -159,7 +159,8 @@ def _announce(log: RunLog, project: Project, target: str, given: dict[str, Any])
         log.line(f"Parameters: {shown}")
 
 
-def _show_step(log: RunLog, project: Project, step: StepProgress) -> None:
+def show_step(log: RunLog, project: Project, step: StepProgress) -> None:
+    """Print a line of a step that began, ended or was left out."""
     where = f"Step {step.number}/{step.total} {step.step}"
     notebook = project.relative(step.notebook)
     log.parallel = step.parallel

@@ -25,6 +25,7 @@ from ..project import Project, open_project
 from ..promotion import Retest, RunResult, read_proof, retest
 from .output import duration, echo_json, json_option
 from .progress import RunLog, log_stream
+from .run import show_step
 from .run_reports import ReportOptions, Reports, Request, metrics_of, report_options
 
 __all__ = ["test"]
@@ -210,13 +211,7 @@ class _Bench:
         return RunResult(metrics_of(outcome), outputs, model, error)
 
     def _step(self, step: StepProgress) -> None:
-        where = f"Step {step.number}/{step.total} {step.step}"
-        if step.state in ("completed", "failed"):
-            self.log.line(f"{where}: {step.state} after {duration(step.seconds)}")
-        elif step.state == "started":
-            self.log.line(f"{where} ({self.project.relative(step.notebook)})")
-        else:
-            self.log.line(f"{where}: {step.state} {step.detail}".rstrip())
+        show_step(self.log, self.project, step)
 
     def _failed(self, outcome: RunOutcome) -> None:
         error = outcome.error or {}

@@ -80,6 +80,7 @@ class Thing:
 
     Attributes:
         holds: what one step (attribute, element, closure) may lead to.
+        over: what an iterator goes over: it changes with these, and they are none of its elements.
         opaque: whether there is more inside than ``holds`` tells; its parts are then itself.
         dotted: import path of a module, of an imported name, or of an instance's class.
         text: a string's or path's text, unknown parts as ``paths.ANY``.
@@ -99,6 +100,7 @@ class Thing:
     members: dict[str, Value] = field(default_factory=dict)  # a class's methods and attributes
     bases: tuple[Thing, ...] = ()
     bundle: bool = False  # a fresh tuple of a library: its parts are objects of their own
+    over: set[Thing] = field(default_factory=set)
     view: bool = False  # a column or slice of the table that it holds
     cached: bool = False  # a function that remembers what it returned
     meta: Value = frozenset()  # a class's class
@@ -135,6 +137,7 @@ def reach(things: Iterable[Thing], *, through_views: bool = True) -> set[Thing]:
             if through_views or not thing.view:
                 stack.extend(thing.holds)
             stack.extend(thing.bases)
+            stack.extend(thing.over)
     return found
 
 

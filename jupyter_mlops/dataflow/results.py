@@ -153,7 +153,8 @@ class Results(Methods):
             if kind is Kind.ITERATOR:  # Going on with it goes on with these.
                 lasting = (*USED_UP, Kind.FUNCTION, Kind.METHOD, Kind.INSTANCE)
                 inner |= {t for t in given if t.kind in lasting}
-                inner |= {t for t in given if t.kind is Kind.CONTAINER} if name == "iter" else set()
+                over = {t for t in given if t.kind is Kind.CONTAINER}
+                return frozenset({Thing(kind, holds=inner, opaque=False, over=over)})
             return frozenset({Thing(kind, holds=inner, opaque=False)})
         if name == "iter":
             own = self.special(given, "__iter__")

@@ -20,15 +20,16 @@ MODULES = ("matplotlib.pyplot", "pandas")
 
 
 @contextmanager
-def zygote_for_tests() -> Iterator[None]:
-    """A ready zygote with the usual modules inside the block."""
+def zygote_for_tests(modules: tuple[str, ...] = MODULES) -> Iterator[None]:
+    """A ready zygote with the usual modules, or these, inside the block."""
     env = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-    zygote = ensure_zygote(sys.executable, MODULES, "fork tests", env=env)
+    owner = f"fork tests {modules}"
+    zygote = ensure_zygote(sys.executable, modules, owner, env=env)
     try:
         assert zygote.wait(120), zygote.why
         yield
     finally:
-        end_zygotes("fork tests")
+        end_zygotes(owner)
 
 
 class ForkBench(Bench):

@@ -180,6 +180,7 @@ def test_a_signal_to_the_runner(tmp_path: Path, number: int, exit_code: int) -> 
 
 
 def test_tracked_cells_are_recorded_as_in_a_kernel(mlflow_project: Project) -> None:
+    from jupyter_mlops.warm import imported_modules
     from jupyter_mlops.warm.choosing import warm_kernels
 
     path = write_notebook(
@@ -189,8 +190,13 @@ def test_tracked_cells_are_recorded_as_in_a_kernel(mlflow_project: Project) -> N
     )
     os.environ.pop("PYTEST_CURRENT_TEST", None)
     found = []
+    modules = imported_modules(path)
     for fork in ("on", "off"):
-        with pytest.MonkeyPatch.context() as patch, warm_kernels(MODULES) as choice:
+        with (
+            zygote_for_tests(modules),
+            pytest.MonkeyPatch.context() as patch,
+            warm_kernels(modules) as choice,
+        ):
             patch.setenv("JUPYTER_MLOPS_FORK", fork)
             outcome = run_pipeline(mlflow_project, load_config(mlflow_project.root), path, {})
             assert outcome.status == "FINISHED", outcome.error

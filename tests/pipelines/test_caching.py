@@ -94,7 +94,9 @@ def test_a_secret_counts_and_is_nowhere_in_the_cache(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_WORD", "tiger-tiger-1")
-    lab.one("import os\nw = os.environ['GITHUB_WORD']", WRITE)
+    lab.one(WRITE)
+    used = "import os\nw = os.environ['GITHUB_WORD']"
+    lab.cells("only", "value = 'a text'\nout = 'out.txt'", used, WRITE)
     given = {"value": "env:GITHUB_WORD"}
     lab.run(given)
     assert lab.why(given)[0] == "cached"

@@ -31,9 +31,9 @@ _PROMOTE_VALUES = ("--name", "--steps", "--from", "--run", "--data", "--edits")
 _CHECK_VALUES = ("--select", "--ignore", "--format")
 # The command line's verbs, for completion: a test holds them equal.
 VERBS = (
-    "promote", "check", "run", "reproduce", "runs", "compare", "why", "snapshots", "diff",
-    "models", "pipelines", "schedule", "deploy", "deployments", "agent", "status", "sync",
-    "consent", "adopt",
+    "promote", "check", "run", "tune", "test", "gate", "ci", "reproduce", "runs", "compare",
+    "why", "snapshots", "diff", "models", "pipelines", "cache", "schedule", "deploy",
+    "deployments", "agent", "status", "sync", "consent", "adopt",
 )  # fmt: skip
 # Verbs that show more than text in a notebook.
 _SHOWN = ("compare", "why")

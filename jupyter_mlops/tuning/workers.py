@@ -83,6 +83,7 @@ class _Worker:
         answers: queue.SimpleQueue[tuple[_Worker, dict[str, Any] | None]],
     ) -> None:
         self.job: int | None = None
+        self._told = False
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "jupyter_mlops.tuning.worker", str(project.root)],
@@ -101,8 +102,12 @@ class _Worker:
                 self._process.stdin.flush()
 
     def stop(self) -> None:
-        """Ask the run that goes on to end; a process without one ends by itself."""
-        if self.job is not None:
+        """Ask the run that goes on to end, once: a second signal would not let it finish that.
+
+        A process without a run ends by itself.
+        """
+        if self.job is not None and not self._told:
+            self._told = True
             with contextlib.suppress(OSError):
                 self._process.send_signal(signal.SIGTERM)
         if self._process.stdin is not None:

@@ -330,14 +330,15 @@ def _collect(
 ) -> None:
     """Keep notebooks, metrics and model; what is not as the pipeline declares is a failure."""
     files = []
+    finished = {outcome.name for outcome in steps.outcomes if outcome.done}
     for step in plan.steps:
         if step.output.is_file():
-            hide_secrets(step.output, step.parameters, steps.redactor)
+            if step.name not in finished:  # Else it is clean, and noted as it is.
+                hide_secrets(step.output, step.parameters, steps.redactor)
             files.append(journal.file(plan.file_names[step.name], step.output))
     if plan.definition is not None:
         files.append(journal.file(plan.definition.name, plan.definition))
     ended.files = tuple(files)
-    finished = {outcome.name for outcome in steps.outcomes if outcome.done}
     try:
         if plan.metrics is not None and plan.metrics[0] in finished:
             ended.metrics = read_metrics(plan.metrics[1])

@@ -140,7 +140,8 @@ def test_memory_runs_out_in_a_control_group(
 def execute(bench: Bench, kind: str, *more: str, before: tuple[str, ...] = ()) -> dict[str, Any]:
     command = [*before, *CHILD, kind, "execute", str(bench.source), str(bench.output), *more]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
-    if "unshare failed" in done.stderr or "permission denied" in done.stderr.lower():
+    refused = "unshare failed" in done.stderr or "permission denied" in done.stderr.lower()
+    if refused and before:  # Without a mount of its own that is a failure like any other.
         pytest.skip("this machine lets nobody mount")
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[0])

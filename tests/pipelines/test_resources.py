@@ -29,12 +29,12 @@ def test_a_container_has_what_its_groups_allow(tmp_path: Path) -> None:
     root = system(
         tmp_path,
         {
-            "proc/self/cgroup": "0::/work/job\n",
+            "proc/self/cgroup": "0::/batch/job\n",
             "proc/meminfo": f"MemTotal: {64 * GIB // 1024} kB\n",
-            "sys/fs/cgroup/work/job/cpu.max": "max 100000\n",
-            "sys/fs/cgroup/work/cpu.max": "50000 100000\n",
-            "sys/fs/cgroup/work/job/memory.max": f"{8 * GIB}\n",
-            "sys/fs/cgroup/work/memory.max": f"{4 * GIB}\n",
+            "sys/fs/cgroup/batch/job/cpu.max": "max 100000\n",
+            "sys/fs/cgroup/batch/cpu.max": "50000 100000\n",
+            "sys/fs/cgroup/batch/job/memory.max": f"{8 * GIB}\n",
+            "sys/fs/cgroup/batch/memory.max": f"{4 * GIB}\n",
         },
     )
     assert machine({}, root) == Capacity(0.5, (), 4 * GIB)

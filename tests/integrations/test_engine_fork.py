@@ -5,6 +5,7 @@ What cannot be equal is replaced on both sides: times, process ids, addresses, C
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -181,12 +182,34 @@ def _settled(notebook: Any) -> Any:
         cell["metadata"].pop("papermill")
         times = cell["metadata"].pop("execution", {})
         cell["metadata"]["events"] = sorted(times)
+        if "outputs" in cell:
+            cell["outputs"] = _by_stream(cell["outputs"])
     metadata = notebook["metadata"]
     for key in ("papermill", "widgets"):
         metadata.pop(key, None)
     for key in ("wall", "cpu", "peak_memory", "kernel"):
         metadata["mlops"].pop(key)
     return _replaced(notebook)
+
+
+def _by_stream(outputs: list[Any]) -> list[Any]:
+    """The outputs, with neighbouring writes to stdout and stderr put together by stream.
+
+    ipykernel flushes each of the two by a timer of its own, and a timer that is left from an
+    earlier cell may send what was written to the second before what was written to the first.
+    """
+    ordered: list[Any] = []
+    for of_streams, group in itertools.groupby(outputs, lambda o: o["output_type"] == "stream"):
+        if not of_streams:
+            ordered.extend(group)
+            continue
+        texts: dict[str, str] = {}
+        for output in group:
+            texts[output["name"]] = texts.get(output["name"], "") + output["text"]
+        ordered.extend(
+            {"name": name, "output_type": "stream", "text": texts[name]} for name in sorted(texts)
+        )
+    return ordered
 
 
 def _replaced(value: Any) -> Any:

@@ -98,6 +98,14 @@ def _hello(project: Project) -> dict[str, Any]:
     return {"pid": os.getpid(), "python": sys.version.split()[0]}
 
 
+def _prepare(project: Project) -> dict[str, Any]:
+    """Import what a delivery needs, and open the store if it is a file here: nothing else."""
+    from ..tracking import prepare
+
+    prepare(project, load_config(project.root))
+    return {}
+
+
 def _deliver(
     project: Project, wait_lease: float = 0.0, run: str | None = None
 ) -> dict[str, Any]:  # fmt: skip
@@ -190,6 +198,7 @@ def _promote(
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "hello": _hello,
+    "prepare": _prepare,
     "deliver": _deliver,
     "refresh": _refresh,
     "register": _register,

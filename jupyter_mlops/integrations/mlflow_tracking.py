@@ -56,6 +56,11 @@ def connect(
 class MlflowBackend(MlflowChanges, MlflowRegistry):
     """Implements ``model.ports.TrackingBackend``."""
 
+    def prepare(self) -> None:
+        """Import MLflow and open a store that is a file; a server is not asked."""
+        with self._session():
+            pass
+
     def check(self, timeout: float) -> None:
         """Raise ``ServiceError`` unless the server answers within ``timeout`` seconds."""
         check_server(self.uri, timeout)

@@ -73,6 +73,9 @@ class TrackingBackend(Protocol):
 
     uri: str
 
+    def prepare(self) -> None:
+        """Import what is needed, and open a store that is a file; a server is not asked."""
+
     def check(self, timeout: float) -> None:
         """Make sure that the server answers within ``timeout`` seconds."""
 

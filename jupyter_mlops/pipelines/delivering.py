@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ..capture import agent_client
 from ..capture.agent_start import begin_agent
 from ..capture.delivery_key import delivery_key
-from ..config import Config
+from ..config import Config, load_config
 from ..errors import AgentUnavailable, MlopsError, UsageError
 from ..model.registry import ModelVersion
 from ..project import Project
+from .deliverer import Deliverer
 from .outcome import RunOutcome
+from .resources import machine
 
-__all__ = ["DELIVER", "check_deliver", "deliver_outcome", "in_ci"]
+__all__ = ["DELIVER", "check_deliver", "deliver_outcome", "deliverer", "in_ci"]
 
 DELIVER = ("auto", "now", "later")
 _LEASE_WAIT = 30.0  # seconds to wait for another process that is delivering
@@ -44,21 +46,46 @@ def in_ci(env: Mapping[str, str] | None = None) -> bool:
     return word.strip().lower() not in {"", "0", "false", "no", "off"}
 
 
+@contextmanager
+def deliverer(
+    project: Project, config: Config, how: str, *, required: bool = False
+) -> Iterator[Deliverer | None]:
+    """A worker that gets ready meanwhile, if this process is the one that is going to deliver.
+
+    There is none where MLflow is imported already, where one processor has to do everything, and
+    where ``config`` is not what the project's files and the environment say, which it reads.
+    """
+    here = required or how == "now" or (how == "auto" and (in_ci() or not config.agent))
+    helps = "mlflow" not in sys.modules and machine().cpus >= 2 and bool(sys.executable)
+    if here and helps and load_config(project.root) == config:
+        with Deliverer(project) as started:
+            yield started
+    else:
+        yield None
+
+
 def deliver_outcome(
-    project: Project, config: Config, outcome: RunOutcome, how: str, *, required: bool = False
+    project: Project,
+    config: Config,
+    outcome: RunOutcome,
+    how: str,
+    *,
+    required: bool = False,
+    worker: Deliverer | None = None,
 ) -> RunOutcome:
     """Hand over what the journal holds, or see to it that the agent does; trouble is a warning.
 
     ``how`` is ``now``; ``later``: by the agent, which is started if need be; or ``auto``: now where
     it is ``required``, in CI, and where the agent is off; where a model version is made, whose
-    number the person wants to know, by an agent that runs, waiting for it; else later.
+    number the person wants to know, by an agent that runs, waiting for it; else later.  Now is by
+    the ``worker`` that ``deliverer`` started, if it is there and answers.
     """
     if how == "later" and not required:
         return _later(project, config, outcome) or replace(outcome, handed="kept")
     if how == "auto" and not required and config.agent and not in_ci():
         done = _by_agent if _makes_version(outcome) else _later
         return done(project, config, outcome) or _now(project, config, outcome)
-    return _now(project, config, outcome)
+    return _prepared(outcome, worker) or _now(project, config, outcome)
 
 
 def _makes_version(outcome: RunOutcome) -> bool:
@@ -109,17 +136,26 @@ def _by_agent(project: Project, config: Config, outcome: RunOutcome) -> RunOutco
             timeout=_AGENT_SECONDS,
             interpreter=sys.executable,
         )
-        known = {field.name for field in fields(ModelVersion)}
-        versions = tuple(
-            ModelVersion(**{name: value for name, value in version.items() if name in known})
-            for version in report["versions"]
-        )
-        done = _Done(
-            bool(report["found"]), versions, tuple(report["errors"]), tuple(report["warnings"])
-        )
+        return _reported(outcome, report)
     except (MlopsError, KeyError, TypeError, AttributeError):
         return None  # it went away, or is of another version: what it did is not done twice
-    return _finished(outcome, done)
+
+
+def _prepared(outcome: RunOutcome, worker: Deliverer | None) -> RunOutcome | None:
+    """Have the worker that got ready deliver; ``None`` if it does not answer."""
+    report = None if worker is None else worker.deliver(outcome.run_id, _LEASE_WAIT)
+    return None if report is None else _reported(outcome, report)
+
+
+def _reported(outcome: RunOutcome, report: Mapping[str, Any]) -> RunOutcome:
+    known = {field.name for field in fields(ModelVersion)}
+    versions = tuple(
+        ModelVersion(**{name: value for name, value in version.items() if name in known})
+        for version in report["versions"]
+    )
+    found = bool(report["found"])
+    errors, warnings = tuple(report["errors"]), tuple(report["warnings"])
+    return _finished(outcome, _Done(found, versions, errors, warnings))
 
 
 def _now(project: Project, config: Config, outcome: RunOutcome) -> RunOutcome:

@@ -21,7 +21,7 @@ from ..model.ports import CellProgress, NotebookExecutor
 from ..model.wiring import load_port
 from ..project import Project
 from .caching import cached
-from .delivering import check_deliver, deliver_outcome
+from .delivering import check_deliver, deliver_outcome, deliverer
 from .interrupts import exit_code_of, sigterm_raises
 from .lookup import find_target
 from .outcome import RunOutcome, StepProgress
@@ -116,11 +116,14 @@ def run_pipeline(
     project.create()
     capacity = machine()
     trigger = dict(trigger or {})
-    with sigterm_raises(), contextlib.ExitStack() as held:
+    with sigterm_raises(), contextlib.ExitStack() as around, contextlib.ExitStack() as held:
         if alone and isinstance(found, Pipeline):
             lock = pipeline_lock(project, found.name, run_id, wait=wait, on_wait=on_wait)
             if held.enter_context(lock) or wait:
                 order = planned(resume)  # as the one that was waited for has left it
+        worker = around.enter_context(
+            deliverer(project, config, deliver, required=require_delivery)
+        )
         if order.resumed is not None and order.resumed.record is not None:
             outcome = finished_outcome(order.resumed, order.resumed.record)
         else:
@@ -146,7 +149,9 @@ def run_pipeline(
         if outcome.status == "KILLED":
             return outcome  # who ends a run wants it to end now: the next command delivers
         try:
-            outcome = deliver_outcome(project, config, outcome, deliver, required=require_delivery)
+            outcome = deliver_outcome(
+                project, config, outcome, deliver, required=require_delivery, worker=worker
+            )
         except KeyboardInterrupt as interrupt:
             return replace(outcome, exit_code=exit_code_of(interrupt))
     if require_delivery and not outcome.delivered and outcome.exit_code == 0:

@@ -20,6 +20,7 @@ __all__ = [
     "has_state",
     "is_embedded",
     "open_backend",
+    "prepare",
     "revoke_consent",
     "tracking_uri",
     "watched_experiments",
@@ -43,6 +44,14 @@ def open_backend(project: Project, config: Config) -> TrackingBackend:
         timeout=config.delivery_timeout,
     )
     return backend
+
+
+def prepare(project: Project, config: Config) -> None:
+    """Do ahead what takes long about a first delivery, and needs no server.
+
+    Raises ``ProjectError`` when the project's own store cannot be made.
+    """
+    open_backend(project, config).prepare()
 
 
 def capture_level(project: Project, config: Config) -> str:

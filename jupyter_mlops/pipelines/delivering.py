@@ -56,12 +56,17 @@ def deliverer(
     where ``config`` is not what the project's files and the environment say, which it reads.
     """
     here = required or how == "now" or (how == "auto" and (in_ci() or not config.agent))
-    helps = "mlflow" not in sys.modules and machine().cpus >= 2 and bool(sys.executable)
+    helps = not is_imported() and machine().cpus >= 2 and bool(sys.executable)
     if here and helps and load_config(project.root) == config:
         with Deliverer(project) as started:
             yield started
     else:
         yield None
+
+
+def is_imported() -> bool:
+    """Whether this process has MLflow already."""
+    return "mlflow" in sys.modules
 
 
 def deliver_outcome(

@@ -54,6 +54,8 @@ class ForkedKernel:
             self._noise.close()
             raise
         self._process: CellProcess = process
+        if process.ahead:
+            self.report["ahead"] = True
         self.pid: int | None = process.pid
         self._poller = select.poll()
         self._sources = {

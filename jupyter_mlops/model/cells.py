@@ -20,6 +20,7 @@ class CellProcess(Protocol):
     """A forked process that executes cells, one after the other."""
 
     pid: int
+    ahead: bool  # whether it was there before it was asked for
 
     def fileno(self) -> int:
         """A descriptor that is readable when a message has come."""

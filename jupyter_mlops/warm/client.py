@@ -41,9 +41,16 @@ class WarmKernel:
     stdin = stdout = stderr = None
 
     def __init__(
-        self, pid: int, pidfd: int, connection: socket.socket, leash: socket.socket | None
+        self,
+        pid: int,
+        pidfd: int,
+        connection: socket.socket,
+        leash: socket.socket | None,
+        *,
+        ahead: bool = False,
     ) -> None:
         self.pid = pid
+        self.ahead = ahead  # whether it had been begun before it was asked for
         self.returncode: int | None = None
         self._pidfd = pidfd
         self._connection: socket.socket | None = connection
@@ -159,7 +166,8 @@ def fork_kernel(
             for descriptor in received:
                 os.close(descriptor)
             raise Refused("broken", "the zygote answered with what is no kernel")
-        return WarmKernel(message["pid"], received[0], connection, mine)
+        ahead = bool(message.get("ahead"))
+        return WarmKernel(message["pid"], received[0], connection, mine, ahead=ahead)
     except BaseException:
         connection.close()
         if mine is not None:

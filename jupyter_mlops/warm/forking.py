@@ -33,6 +33,7 @@ class ForkedCells:
 
     def __init__(self, kernel: WarmKernel, line: socket.socket) -> None:
         self.pid = kernel.pid
+        self.ahead = kernel.ahead
         self._kernel = kernel
         self._line = line
         self._reader = packets.Reader(line)
@@ -121,7 +122,7 @@ def fork_cells(
             raise
     except (Cold, Refused, MlopsError, OSError, ValueError) as error:
         raise NotForked(str(error)) from None
-    report = {"start": "fork", "why": "forked", "modules": list(modules)}
+    report = {"start": "fork", "why": "forked", "modules": list(modules), "ahead": kernel.ahead}
     of = {"run": env.get("JUPYTER_MLOPS_PARENT_RUN"), "step": env.get("JUPYTER_MLOPS_STEP")}
     note_start(report | of)
     return ForkedCells(kernel, mine)

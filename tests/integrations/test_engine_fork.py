@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from .forks import ForkBench, zygote_for_tests
+from jupyter_mlops.warm.address import Address
+
+from .forks import ForkBench, until_ahead, zygote_for_tests
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fork engine needs Linux")
 _VARIES = re.compile(
@@ -141,9 +143,9 @@ COMMS = (
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _zygote() -> Iterator[None]:
-    with zygote_for_tests():
-        yield
+def zygote() -> Iterator[Address]:
+    with zygote_for_tests() as address:
+        yield address
 
 
 @pytest.mark.parametrize(
@@ -152,26 +154,31 @@ def _zygote() -> Iterator[None]:
     ids=["streams", "displays", "shell", "async", "errors", "comms"],
 )
 def test_both_engines_agree(
-    cells: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cells: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zygote: Address
 ) -> None:
     from jupyter_mlops.integrations import engine_starting
 
     monkeypatch.setattr(engine_starting, "obstacle", lambda notebook, folder: None)
     found = []
-    for fork in (True, False):
+    for kind in ("forked", "ahead", "kernel"):
         folder = tmp_path / "same"
         folder.mkdir()
-        bench = ForkBench(folder, fork=fork)
+        if kind == "ahead":
+            until_ahead(zygote)
+        bench = ForkBench(folder, fork=kind != "kernel")
         bench.write(*cells, tags=dict.fromkeys(range(1, len(cells) + 1), "raises-exception"))
         result = bench.execute()
         assert result.status == "completed", result.error
-        assert bench.starts == ["fork" if fork else "warm"]
-        found.append(_settled(bench.executed))
-        folder.rename(tmp_path / ("forked" if fork else "kernel"))
-    ours, theirs = found
-    for one, other, source in zip(ours["cells"], theirs["cells"], ("", *cells), strict=True):
-        assert one == other, source
-    assert ours["metadata"] == theirs["metadata"]
+        assert bench.starts == ["warm" if kind == "kernel" else "fork"]
+        executed = bench.executed
+        assert executed.metadata.mlops.kernel.get("ahead", False) is (kind == "ahead")
+        found.append(_settled(executed))
+        folder.rename(tmp_path / kind)
+    forked, ahead, kernel = found
+    for ours in (forked, ahead):
+        for one, other, source in zip(ours["cells"], kernel["cells"], ("", *cells), strict=True):
+            assert one == other, source
+        assert ours["metadata"] == kernel["metadata"]
 
 
 def _settled(notebook: Any) -> Any:

@@ -19,9 +19,9 @@ import socket
 import sys
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from ipykernel import ipkernel, kernelapp
 from ipykernel.utils import _async_in_context
@@ -32,7 +32,7 @@ from traitlets.utils.importstring import import_item
 from . import packets
 from .streams import Publisher, Stream
 
-__all__ = ["run_cells"]
+__all__ = ["Begun", "run_cells"]
 
 # What ``signal`` wraps: the wrapping costs more than the call, and each message needs it.
 _signal: Any = importlib.import_module("_signal")
@@ -42,8 +42,9 @@ _SIGINT = int(signal.SIGINT)
 class _Line:
     """The connection; an interrupt waits until what is being sent is sent."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
+    def __init__(self, sock: socket.socket | None) -> None:
+        self.socket: Any = sock  # ``None`` as long as nobody is there to send to
+        self.lost = False  # whether something was to be sent then
         self.process = os.getpid()
         self._main = threading.get_ident()
         self._depth = 0
@@ -81,6 +82,9 @@ class _Line:
         head = json.dumps({"type": kind, "parent": parent, "date": date}).encode()
         if self._held is not None and threading.get_ident() == self._main:
             self._held.append([head, content, *buffers])
+            return
+        if self.socket is None:
+            self.lost = True
             return
         with suppress(OSError), self.uninterrupted():
             packets.send(self.socket, [head, content, *buffers])
@@ -263,15 +267,15 @@ class _Loop:
         self._app = app
         self._kernel = app.kernel
         self._line = line
-        self._reader = packets.Reader(line.socket)
         self._lock = asyncio.Lock()
         self._serve = _async_in_context(self._request)
         self._tasks: set[Any] = set()
+        self._kernel.start()
 
     def run(self) -> None:
         """Serve until told to end, or until nobody is there any more."""
         kernel = self._kernel
-        kernel.start()
+        self._reader = packets.Reader(self._line.socket)
         content = {"language_info": kernel.language_info}
         self._line.send("ready", "", "", json.dumps(content).encode())
         loop = kernel.io_loop.asyncio_loop
@@ -336,22 +340,48 @@ class _Loop:
             self._line.release()
 
 
-def run_cells(descriptor: int) -> None:
-    """Be the kernel until it ends; ``descriptor`` is of the connection.  Does not return."""
-    line = _Line(socket.socket(fileno=descriptor))
-    with suppress(Exception):
-        _leave_out_the_debugger()
-    with suppress(Exception):
-        _watch()
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    app = IPKernelApp.instance()
-    app.line = line
-    app.initialize([])
-    _Loop(app, line).run()
-    line.release()
-    _end(app)
-    line.send("ended", "", "", b"{}")
-    os._exit(0)
+class Begun:
+    """A kernel that is set up and executes nothing yet."""
+
+    def __init__(self, sock: socket.socket | None) -> None:
+        self.line = line = _Line(sock)
+        if sock is None:
+            line.hold()
+        with suppress(Exception):
+            _leave_out_the_debugger()
+        with suppress(Exception):
+            _watch()
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        self.app = app = IPKernelApp.instance()
+        app.line = line
+        app.initialize([])
+        self._loop = _Loop(app, line)
+
+    def connect(self, sock: socket.socket, streams: Sequence[int]) -> None:
+        """What was held and what follows goes to ``sock``; ``streams``: output and error."""
+        app: Any = self.app
+        app.connection_file = sys.argv[2]
+        for one in (app, app.kernel, app.shell):
+            one.config["IPKernelApp"]["connection_file"] = sys.argv[2]
+        for stream, descriptor in zip((sys.stdout, sys.stderr), streams, strict=True):
+            copy = getattr(stream, "_original_stdstream_copy", None)
+            number = {"stdout": 1, "stderr": 2}[stream.name.strip("<>")]
+            os.dup2(descriptor, number if copy is None else copy, inheritable=copy is None)
+        self.line.socket = sock
+        self.line.release()
+
+    def run(self) -> NoReturn:
+        """Be the kernel until it ends."""
+        self._loop.run()
+        self.line.release()
+        _end(self.app)
+        self.line.send("ended", "", "", b"{}")
+        os._exit(0)
+
+
+def run_cells(descriptor: int) -> NoReturn:
+    """Be the kernel until it ends; ``descriptor`` is of the connection."""
+    Begun(socket.socket(fileno=descriptor)).run()
 
 
 def _leave_out_the_debugger() -> None:

@@ -12,7 +12,15 @@ from typing import Any
 
 from . import leash, standing
 
-__all__ = ["become_kernel", "run_cells", "run_kernel"]
+__all__ = [
+    "become_kernel",
+    "forget_the_zygote",
+    "freshen_libraries",
+    "freshen_standard_library",
+    "run_cells",
+    "run_kernel",
+    "set_environment",
+]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -39,16 +47,16 @@ def become_kernel(request: dict[str, Any], descriptors: list[int]) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    _set_environment(request["env"])
+    set_environment(request["env"])
     os.chdir(request["cwd"])
     standing.adopt(request["zygote"], request["standing"])
-    _freshen_standard_library(request)
+    freshen_standard_library(request)
 
 
 def run_kernel(request: dict[str, Any], blas: Any) -> None:
     """Be the kernel until it ends; returns or raises as ``python -m ipykernel_launcher`` does."""
-    _freshen_libraries(request["env"], blas)
-    _forget_the_zygote()
+    freshen_libraries(request["env"], blas)
+    forget_the_zygote()
     from ipykernel import kernelapp
 
     # 1 (and not 0): nobody's thread polls for a parent, and no banner is printed for a terminal.
@@ -64,18 +72,20 @@ def run_cells(request: dict[str, Any], blas: Any, descriptor: int) -> None:
     """Be a kernel without sockets until it ends (``cells.run_cells``)."""
     from . import cells
 
-    _freshen_libraries(request["env"], blas)
-    _forget_the_zygote()
+    freshen_libraries(request["env"], blas)
+    forget_the_zygote()
     os.set_inheritable(descriptor, False)
     cells.run_cells(descriptor)
 
 
-def _forget_the_zygote() -> None:
+def forget_the_zygote() -> None:
+    """Leave no module behind that only the zygote has."""
     for name in [n for n in sys.modules if n.partition(".")[0] == "_mlops_zygote"]:
         del sys.modules[name]
 
 
-def _set_environment(asked: dict[str, str]) -> None:
+def set_environment(asked: dict[str, str]) -> None:
+    """Make the environment what is asked for."""
     for name in [n for n in os.environ if n not in asked]:
         del os.environ[name]
     for name, value in asked.items():
@@ -83,7 +93,8 @@ def _set_environment(asked: dict[str, str]) -> None:
             os.environ[name] = value
 
 
-def _freshen_standard_library(request: dict[str, Any]) -> None:
+def freshen_standard_library(request: dict[str, Any]) -> None:
+    """Have the standard library know of this process what it knew of the zygote."""
     sys.argv = [request["script"] or request["launcher"], *request["args"]]
     sys.orig_argv = list(request["command"])
     sys.executable = request["command"][0]  # another name of the same one, perhaps
@@ -105,7 +116,8 @@ def _freshen_standard_library(request: dict[str, Any]) -> None:
         config["authkey"] = process.AuthenticationString(os.urandom(32))
 
 
-def _freshen_libraries(environment: dict[str, str], blas: Any) -> None:
+def freshen_libraries(environment: dict[str, str], blas: Any) -> None:
+    """Give libraries a random state and threads of their own."""
     loaded: Any = sys.modules
     # `random` reseeds itself at a fork, and NumPy's new generators seed themselves when made.
     if "numpy.random" in loaded:

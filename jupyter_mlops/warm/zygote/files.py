@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-__all__ = ["Files"]
+__all__ = ["Files", "stamp"]
 
 _SUFFIXES = (".py", ".so", ".pyc")
 
@@ -21,7 +21,7 @@ class Files:
             spec = getattr(module, "__spec__", None)
             path = getattr(spec, "origin", None)
             if isinstance(path, str) and os.path.isabs(path):
-                self._files[path] = _stamp(path)
+                self._files[path] = stamp(path)
         tops = {name.partition(".")[0] for name in sys.modules}
         self._tops = tops
         # What a kernel has loaded itself, the working folder cannot shadow any more.
@@ -30,24 +30,24 @@ class Files:
         for folder in sys.path:
             if os.path.isdir(folder):
                 names = self._names(folder)
-                self._folders[folder] = (_stamp(folder), names)
+                self._folders[folder] = (stamp(folder), names)
                 for name in names:
                     if name.endswith(".pth"):
                         path = os.path.join(folder, name)
-                        self._files[path] = _stamp(path)
+                        self._files[path] = stamp(path)
         for path in (sys.executable, os.path.join(sys.prefix, "pyvenv.cfg")):
-            self._files[path] = _stamp(path)
+            self._files[path] = stamp(path)
 
     def changed(self) -> str | None:
         """The first file or folder that is not what it was."""
-        for folder, (stamp, names) in self._folders.items():
-            now = _stamp(folder)
-            if now != stamp:
+        for folder, (before, names) in self._folders.items():
+            now = stamp(folder)
+            if now != before:
                 if self._names(folder) != names:
                     return folder
                 self._folders[folder] = (now, names)
-        for path, before in self._files.items():
-            if _stamp(path) != before:
+        for path, then in self._files.items():
+            if stamp(path) != then:
                 return path
         return None
 
@@ -82,7 +82,8 @@ class Files:
         )
 
 
-def _stamp(path: str) -> tuple[int, int] | None:
+def stamp(path: str) -> tuple[int, int] | None:
+    """What changes with a file: its time (ns) and size; ``None`` where there is none."""
     try:
         found = os.stat(path)
     except OSError:

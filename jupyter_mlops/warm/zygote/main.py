@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from . import child, leash, preload, wire
+from . import child, leash, preload, waiting, wire
 from .door import Door
 from .environment import Reads
 from .files import Files
@@ -58,6 +58,8 @@ def main(arguments: list[str]) -> None:
         server.close()
         _tell(owner, {"ended": reason})
         os._exit(0)
+    if kernel.get("ahead"):
+        waiting.run_ahead(kernel, blas, descriptors[0])
     child.become_kernel(kernel, descriptors)
     if kernel.get("cells"):
         child.run_cells(kernel, blas, descriptors[-1])

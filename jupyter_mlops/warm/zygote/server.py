@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import signal
 import socket
 import struct
 import time
 from typing import Any
 
 from . import preload, standing
+from .ahead import PAUSE, Ahead, is_suited
 from .door import Door
 from .environment import Reads, first_difference
 from .files import Files
@@ -65,6 +67,8 @@ class Server:
         self._kernels: dict[int, tuple[int, socket.socket | None]] = {}  # pidfd: pid, client
         self._clients: dict[socket.socket, int] = {}  # client: pidfd
         self._ending: str | None = None
+        self._ahead: Ahead | None = None
+        self._ahead_at: float | None = None
         self._selector = selectors.DefaultSelector()
         self._selector.register(door.socket, selectors.EVENT_READ, "listener")
         self._selector.register(owner, selectors.EVENT_READ, "owner")
@@ -75,8 +79,10 @@ class Server:
             if self._ending is not None:
                 # It only stays to tell how the last kernels end.
                 self.close()
-            for key, _events in self._selector.select(_LOOK_SECONDS):
-                if key.data == "listener":
+            for key, _events in self._selector.select(self._patience()):
+                if key.data == "ahead":
+                    self._heard(key.fileobj)
+                elif key.data == "listener":
                     self._accept()
                 elif key.data == "owner":
                     return "its owner left"
@@ -85,7 +91,13 @@ class Server:
                 else:
                     self._left(key.fileobj)
             self._look()
+            self._begin_ahead()
         return self._ending
+
+    def _patience(self) -> float:
+        if self._ahead_at is None:
+            return _LOOK_SECONDS
+        return min(_LOOK_SECONDS, max(0.0, self._ahead_at - time.monotonic()))
 
     def _look(self) -> None:
         if self._ending is None and not self._kernels:
@@ -95,7 +107,10 @@ class Server:
                 self._ending = f"it takes more than {self._memory} bytes"
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and hold nothing ready any more."""
+        self._ahead_at = None
+        if self._ahead is not None:
+            self._drop_ahead()
         if self._listener.fileno() >= 0:
             self._selector.unregister(self._listener)
             self._door.close()
@@ -128,7 +143,12 @@ class Server:
             send(client, {"protocol": PROTOCOL, "refused": "protocol", "why": "other version"})
             client.close()
         elif request["op"] == "hello":
-            status = {"forks": self._forks, "kernels": len(self._kernels), "memory": resident()}
+            status = {
+                "forks": self._forks,
+                "kernels": len(self._kernels),
+                "memory": resident(),
+                "ahead": self._ahead is not None and self._ahead.ready,
+            }
             send(client, {"protocol": PROTOCOL, **self._identity, **status})
             client.close()
         elif request["op"] == "stop":
@@ -182,26 +202,96 @@ class Server:
         request["env"] = {**self._effects, **request["env"]}
         request["zygote"] = self._standing
         request["launcher"] = self._identity["launcher"]
-        pid = os.fork()
-        if pid == 0:
-            mine = list(descriptors)
-            descriptors.clear()  # they are not closed on the way out
-            self._abandon(client)
-            raise Forked(request, mine)
+        pid = self._given(request, descriptors)
+        ahead = pid is not None
+        if pid is None:
+            pid = os.fork()
+            if pid == 0:
+                mine = list(descriptors)
+                descriptors.clear()  # they are not closed on the way out
+                self._abandon(client)
+                raise Forked(request, mine)
         self._forks += 1
-        pidfd = os.pidfd_open(pid)
-        self._kernels[pidfd] = (pid, client)
+        pidfd = self._watch(pid, client)
         self._clients[client] = pidfd
-        self._selector.register(pidfd, selectors.EVENT_READ, "kernel")
         self._selector.register(client, selectors.EVENT_READ, "client")
         with contextlib.suppress(OSError):
-            send(client, {"protocol": PROTOCOL, "pid": pid}, [pidfd])
+            send(client, {"protocol": PROTOCOL, "pid": pid, "ahead": ahead}, [pidfd])
 
-    def _abandon(self, client: socket.socket) -> None:
+    def _watch(self, pid: int, client: socket.socket | None) -> int:
+        """See to it that a child is waited for, and return its pidfd."""
+        pidfd = os.pidfd_open(pid)
+        self._kernels[pidfd] = (pid, client)
+        self._selector.register(pidfd, selectors.EVENT_READ, "kernel")
+        return pidfd
+
+    def _given(self, request: dict[str, Any], descriptors: list[int]) -> int | None:
+        """The process that was begun ahead, if it is what this request asks for."""
+        if not is_suited(request, len(descriptors)):
+            return None
+        ahead = self._ahead
+        if ahead is None or not ahead.keeps(request):
+            self._drop_ahead()
+            self._ahead = Ahead(request)
+            return None
+        if not ahead.fits(request):
+            return None
+        if not ahead.give(request, descriptors):
+            self._drop_ahead()
+            return None
+        pid = ahead.pid
+        self._forget(ahead)
+        self._ahead = Ahead(request)
+        return pid
+
+    def _begin_ahead(self) -> None:
+        """Fork what the next run may want, in the quiet after one.  Raises ``Forked`` in it."""
+        if self._ahead_at is None or time.monotonic() < self._ahead_at:
+            return
+        self._ahead_at = None
+        ahead = self._ahead
+        busy = self._kernels or self._ending is not None or preload.spoiled() is not None
+        if ahead is None or busy or not ahead.wants():
+            return
+        child, control = ahead.begin()
+        if child:
+            self._abandon(None)
+            raise Forked({**ahead.template, "ahead": True}, [control.detach()])
+        self._selector.register(control, selectors.EVENT_READ, "ahead")
+
+    def _heard(self, control: Any) -> None:
+        ahead = self._ahead
+        if ahead is None or ahead.control is not control:
+            return  # it was given away in the same turn
+        if not ahead.heard():
+            self._end_ahead(ahead)
+
+    def _drop_ahead(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            self._end_ahead(ahead)
+
+    def _end_ahead(self, ahead: Ahead) -> None:
+        if ahead.control is not None:
+            pid = ahead.pid
+            self._forget(ahead)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            self._watch(pid, None)
+
+    def _forget(self, ahead: Ahead) -> None:
+        if ahead.control is not None:
+            self._selector.unregister(ahead.control)
+        ahead.forget()
+
+    def _abandon(self, client: socket.socket | None) -> None:
         """In a child: close what is the zygote's."""
         self._selector.close()
         self._listener.close()
-        client.close()
+        if client is not None:
+            client.close()
+        if self._ahead is not None and self._ahead.control is not None:
+            self._ahead.control.close()
         for other in self._clients:
             other.close()
         for pidfd in self._kernels:
@@ -215,6 +305,8 @@ class Server:
         os.close(pidfd)
         _pid, status = os.waitpid(pid, 0)
         self._last = time.monotonic()
+        if not self._kernels:
+            self._ahead_at = self._last + PAUSE
         if client is not None:
             del self._clients[client]
             self._selector.unregister(client)

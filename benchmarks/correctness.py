@@ -4,7 +4,7 @@
 processes of its own and prints a Markdown table: ``ok``, or what was wrong.  Judged are the exit
 code, the state that each cell is said to have, the output, the file, and what still runs after the
 run has ended.  ``fork`` is what a run chooses by itself: the fork engine, or a warm kernel where
-the notebook needs one, which is said.  The rows are those of ``tests/integrations/test_engine_*.py``
+the notebook needs one, which is said.  The rows are those of ``tests/integrations/test_engine_*``
 and torch needs ``MLOPS_TORCH_PYTHON``, a Python with torch and ipykernel.
 """
 

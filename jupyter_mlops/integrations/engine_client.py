@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from ..model.cell_words import title_of
 from ..model.ports import CellProgress
 from .engine_execution import Execution
 from .engine_kernels import CellKernel, KernelStartError
@@ -22,7 +23,7 @@ from .engine_record import Record, runs
 from .engine_saves import Saver
 from .engine_starting import open_kernel
 from .engine_widgets import Widgets
-from .papermill_report import failure, output_tail, title_of
+from .papermill_report import failure, output_tail
 
 __all__ = ["NotebookRun"]
 

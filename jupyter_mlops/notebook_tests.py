@@ -32,13 +32,12 @@ from .pipelines import (
     run_pipeline,
 )
 from .project import Project, open_project
-from .warm import end_zygotes, ensure_zygote, imported_modules, warm_kernels
+from .warm import WORTH_HOLDING, end_zygotes, holder, imported_modules, warm_kernels
 
 __all__ = ["NotebookSession"]
 
 _KEY = "pytest"  # of a notebook's metadata
 _OWNER = "pytest"
-_SHARE = 3  # notebooks; for fewer, importing ahead costs what it saves
 _AROUND = 12  # lines of a long cell that are shown before and after the failing one
 
 
@@ -106,7 +105,7 @@ class NotebookSession:
                 raise pytest.UsageError(text)
             self._refused = text  # a worker has only its tests to say it with
         notebooks = [path for file in files for path in file.notebooks_in_it.values()]
-        self._shared = len(notebooks) >= _SHARE
+        self._shared = len(notebooks) >= WORTH_HOLDING
         self._modules = imported_modules(*notebooks)
 
     def run(self, file: NotebookFile) -> RunOutcome:
@@ -173,17 +172,7 @@ class NotebookSession:
         if not (self._shared and config.warm):
             yield
             return
-
-        def hold(
-            interpreter: tuple[str, ...],
-            modules: tuple[str, ...],
-            env: Mapping[str, str],
-            kind: str,
-        ) -> None:
-            afresh = kind == "environment"
-            ensure_zygote(interpreter, modules, _OWNER, env=env, config=config, afresh=afresh)
-
-        with warm_kernels(self._modules, hold):
+        with warm_kernels(self._modules, holder(_OWNER, config)):
             yield
 
     def _keep(self, folder: Path, file: NotebookFile, outcome: RunOutcome) -> None:

@@ -17,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 # Loaded before pytester remembers what was: numpy cannot be imported twice in a process.
 from jupyter_mlops import notebook_tests
 from jupyter_mlops.integrations import papermill_executor
+from jupyter_mlops.warm import keeper
 
 pytest_plugins = ["pytester"]
 assert notebook_tests
@@ -62,8 +63,8 @@ def test_one_test_a_notebook(place: pytest.Pytester, monkeypatch: pytest.MonkeyP
         assert held[-1].wait(120), held[-1].why
         return held[-1]
 
-    ensure_zygote = notebook_tests.ensure_zygote
-    monkeypatch.setattr(notebook_tests, "ensure_zygote", wait)
+    ensure_zygote = keeper.ensure_zygote
+    monkeypatch.setattr(keeper, "ensure_zygote", wait)
     monkeypatch.delenv("PYTEST_CURRENT_TEST")  # every pytest sets its own
     parents = place.path / "parents"
     note = f"import os\nopen({str(parents)!r}, 'a').write(f'{{os.getppid()}} ')"

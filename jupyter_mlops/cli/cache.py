@@ -15,6 +15,7 @@ from ..project import open_project
 from ..snapshots.durable import size_text
 from .output import ago, echo_json, json_option, table
 from .run import project_of
+from .run_parameters import parameter_option
 
 __all__ = ["cache", "show_why"]
 
@@ -64,15 +65,7 @@ def list_command(as_json: bool) -> int:
 @cache.command("why")
 @click.argument("pipeline")
 @click.argument("step", required=False)
-@click.option(
-    "-p",
-    "--parameter",
-    "parameters",
-    type=(str, str),
-    multiple=True,
-    metavar="NAME VALUE",
-    help="Ask for this value of a parameter; may be given several times.",
-)
+@parameter_option("Ask for this value of a parameter")
 @json_option
 def why_command(
     pipeline: str, step: str | None, parameters: tuple[tuple[str, str], ...], as_json: bool

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ..errors import MlopsError
+from ..model.durations import duration
 
 __all__ = [
     "ago",
@@ -74,19 +75,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) 
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))  # Text: names are never read as markup.
     Console(width=width, highlight=False).print(grid)
-
-
-def duration(seconds: float) -> str:
-    """``0.41 s``, ``12.3 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    if seconds < 1:
-        return f"{seconds:.2f} s"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
 
 
 def ago(moment: float | None, now: float | None = None) -> str:

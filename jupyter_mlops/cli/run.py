@@ -15,7 +15,13 @@ from ..pipelines import PIPELINE_FILE, RunOutcome, StepProgress, find_target, ru
 from ..project import Project, open_project
 from .output import duration, echo_json, json_option, number
 from .progress import RunLog, log_stream
-from .run_parameters import ParameterCommand, given_parameters, parameter_words, params_option
+from .run_parameters import (
+    ParameterCommand,
+    given_parameters,
+    parameter_option,
+    parameter_words,
+    params_option,
+)
 from .run_pipelines import RunCommand, pipeline_options
 from .run_reports import ReportOptions, Reports, Request, report_options
 from .run_sweep import sweep_options
@@ -29,15 +35,7 @@ class _RunCommand(RunCommand, ParameterCommand):
 
 @click.command(cls=_RunCommand)
 @click.argument("target")
-@click.option(
-    "-p",
-    "--parameter",
-    "parameters",
-    type=(str, str),
-    multiple=True,
-    metavar="NAME VALUE",
-    help="Set a parameter; may be given several times.",
-)
+@parameter_option()
 @params_option
 @sweep_options
 @click.option(

@@ -12,7 +12,13 @@ import click
 from ..capture.redact import redact
 from ..errors import MlopsError
 
-__all__ = ["ParameterCommand", "given_parameters", "parameter_words", "params_option"]
+__all__ = [
+    "ParameterCommand",
+    "given_parameters",
+    "parameter_option",
+    "parameter_words",
+    "params_option",
+]
 
 _Pairs = Sequence[tuple[str, str]]
 params_option: Callable[[Any], Any] = click.option(
@@ -23,6 +29,19 @@ params_option: Callable[[Any], Any] = click.option(
     metavar="FILE",
     help="Read parameters from a YAML, JSON or TOML file; -p wins.",
 )
+
+
+def parameter_option(does: str = "Set a parameter") -> Callable[[Any], Any]:
+    """``-p NAME VALUE``; ``does`` begins its help."""
+    return click.option(
+        "-p",
+        "--parameter",
+        "parameters",
+        type=(str, str),
+        multiple=True,
+        metavar="NAME VALUE",
+        help=f"{does}; may be given several times.",
+    )
 
 
 def given_parameters(pairs: _Pairs, files: Sequence[Path] = ()) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ..errors import AgentUnavailable, RunError
 from ..model.schedule import CATCH_UP, OVERLAP, Schedule, Slot
 from ..project import Project, open_project
 from .output import ago, duration, echo_json, json_option, table
-from .run_parameters import ParameterCommand, given_parameters, params_option
+from .run_parameters import ParameterCommand, given_parameters, parameter_option, params_option
 
 __all__ = ["schedule"]
 
@@ -41,10 +41,7 @@ def schedule() -> None:
 @click.argument("pipeline")
 @click.option("--cron", required=True, help="Five fields, such as '0 6 * * MON-FRI'.")
 @click.option("--tz", help="Time zone, such as Europe/Berlin; this machine's by default.")
-@click.option(
-    "-p", "--parameter", "parameters", type=(str, str), multiple=True, metavar="NAME VALUE",
-    help="Set a parameter; may be given several times.",
-)  # fmt: skip
+@parameter_option()
 @params_option
 @click.option(
     "--catch-up", type=click.Choice(CATCH_UP), default="latest", show_default=True,

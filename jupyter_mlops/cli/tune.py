@@ -11,7 +11,13 @@ import click
 from ..config import load_config
 from ..model.search import SAMPLERS
 from .output import json_option
-from .run_parameters import ParameterCommand, given_parameters, parameter_words, params_option
+from .run_parameters import (
+    ParameterCommand,
+    given_parameters,
+    parameter_option,
+    parameter_words,
+    params_option,
+)
 from .run_sweep import axes_of, show_result, show_sweep
 
 if TYPE_CHECKING:
@@ -51,10 +57,7 @@ __all__ = ["tune"]
     "--jobs", type=click.IntRange(min=1), metavar="N",
     help="How many runs go on at once, at most one a processor.",
 )  # fmt: skip
-@click.option(
-    "-p", "--parameter", "parameters", type=(str, str), multiple=True, metavar="NAME VALUE",
-    help="Set a parameter for all runs; may be given several times.",
-)  # fmt: skip
+@parameter_option("Set a parameter for all runs")
 @params_option
 @click.option(
     "--data", type=click.Choice(["auto", "source", "pinned"]), default="auto", show_default=True,

@@ -21,6 +21,7 @@ from typing import Any
 
 from ..model.ports import CellProgress
 from .engine_output import CELL_LIMIT, NOTEBOOK_LIMIT
+from .engine_skips import SKIP_TAG
 
 __all__ = ["MlopsEngine"]
 
@@ -49,16 +50,21 @@ class MlopsEngine:
         allow_errors: bool = False,
         allow_error_names: Collection[str] = (),
         force_raise_errors: bool = False,
+        skip_cells_with_tag: str = SKIP_TAG,
+        interrupt_on_timeout: bool = False,
         **ignored: Any,
     ) -> Any:
         """Execute ``nb`` in place and return it.
 
         ``execution_timeout`` is in seconds for each cell, as in papermill, ``timeout`` for all
-        together; the limits are in bytes.  ``allow_errors``, ``allow_error_names`` and
-        ``force_raise_errors`` are nbclient's.  A cell's failure, a time limit and the kernel's
-        death in a cell are errors in that cell, of which papermill makes its exception; raises
-        ``RuntimeError`` where the kernel does not start.  SIGTERM and Ctrl-C interrupt the cell,
-        keep the partial output, end the kernel and then do to this process what they do.
+        together; the limits are in bytes.  ``allow_errors``, ``allow_error_names``,
+        ``force_raise_errors``, ``skip_cells_with_tag`` and ``interrupt_on_timeout`` are nbclient's:
+        the last interrupts a cell at its own limit, and what then ends it is judged as ever, so
+        that the notebook goes on where ``KeyboardInterrupt`` is caught or allowed.  A cell's
+        failure, a time limit and the kernel's death in a cell are errors in that cell, of which
+        papermill makes its exception; raises ``RuntimeError`` where the kernel does not start.
+        SIGTERM and Ctrl-C interrupt the cell, keep the partial output, end the kernel and then do
+        to this process what they do.
         """
         import nbformat
 
@@ -82,6 +88,8 @@ class MlopsEngine:
             allow_errors=allow_errors,
             allow_error_names=allow_error_names,
             force_raise_errors=force_raise_errors,
+            skip_tag=skip_cells_with_tag,
+            interrupt_on_timeout=interrupt_on_timeout,
         )
         write, every = _writer(output_path)
         saver = Saver(nb, write, every=max(every, autosave_cell_every))

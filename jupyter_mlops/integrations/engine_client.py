@@ -12,17 +12,19 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from ..model.cell_words import title_of
 from ..model.ports import CellProgress
 from .engine_execution import Execution
 from .engine_kernels import CellKernel, KernelStartError
 from .engine_messages import add_error, output_of, timestamp, traceback_of
 from .engine_output import Outputs
 from .engine_processes import Meter
-from .engine_record import Record, runs
+from .engine_record import Record
 from .engine_saves import Saver
+from .engine_skips import runs
 from .engine_starting import open_kernel
 from .engine_widgets import Widgets
-from .papermill_report import failure, output_tail, title_of
+from .papermill_report import failure, output_tail
 
 __all__ = ["NotebookRun"]
 
@@ -36,11 +38,15 @@ _BATCH = 500  # messages between two looks at the clock
 
 @dataclass
 class _Interrupt:
-    """An interrupt that is under way: ``state`` is what the cell's will be."""
+    """An interrupt that is under way: ``state`` is what the cell's will be.
+
+    ``interrupted`` is for the option ``interrupt_on_timeout``: the cell's reply decides.
+    """
 
     state: str
     asked: float
     sent: list[float]
+    pause: float = 0.0  # seconds after one was sent, at least
 
 
 @dataclass
@@ -75,7 +81,7 @@ class NotebookRun:
         self._notebook = notebook
         self._execution = execution
         self._saver = saver
-        self._record = Record(notebook, saver)
+        self._record = Record(notebook, saver, skip_tag=execution.skip_tag)
         self._outputs = Outputs(execution.cell_limit, execution.notebook_limit)
         self._widgets = Widgets(lambda content, parent: self._kernel.send_comm(content, parent))
         self._kernel_name = kernel_name
@@ -84,7 +90,8 @@ class NotebookRun:
         self._sampled = 0.0
         self._exit_asked = False
         self._responsive = True  # ends gently unless it stopped answering
-        numbered = [i for i, cell in enumerate(notebook["cells"]) if runs(cell)]
+        cells = enumerate(notebook["cells"])
+        numbered = [i for i, cell in cells if runs(cell, execution.skip_tag)]
         self._numbers = {index: number for number, index in enumerate(numbered, start=1)}
 
     def run(self) -> None:
@@ -143,7 +150,7 @@ class NotebookRun:
             if self._execution.stopping or self._exit_asked:
                 return
             self._record.start(cell)
-            if not runs(cell):
+            if not runs(cell, self._execution.skip_tag):
                 self._record.end(cell, "skipped")
                 continue
             self._report(index, "started")
@@ -177,6 +184,9 @@ class NotebookRun:
         if any(entry.get("source") == "ask_exit" for entry in payload):
             self._exit_asked = True  # exit() and quit(): the kernel goes away by itself
         state, more = self._judge(running, content, allowed)
+        interrupt = running.interrupt
+        if interrupt is not None and interrupt.state == "interrupted" and interrupt.sent:
+            more["interrupted"] = self._execution.cell_timeout
         return state, {**more, "output_cut": cut}
 
     def _cell_deadline(self, now: float) -> float | None:
@@ -213,6 +223,8 @@ class NotebookRun:
         moments = [self._sampled + _SAMPLE]
         if running.interrupt is not None:
             moments.append(self._next_step(running.interrupt, running))
+            if running.interrupt.state == "interrupted" and self._execution.deadline is not None:
+                moments.append(self._execution.deadline)
         elif running.deadline is not None:
             moments.append(running.deadline)
         if running.reply is not None:
@@ -223,12 +235,7 @@ class NotebookRun:
 
     def _give_up(self, running: _Running, now: float) -> bool:
         """Do what is due by the clock; whether to wait no longer."""
-        if running.interrupt is None:
-            if self._execution.stopping:
-                running.interrupt = _Interrupt("cancelled", now, [])
-            elif running.deadline is not None and now >= running.deadline:
-                running.interrupt = _Interrupt("timed out", now, [])
-        interrupt = running.interrupt
+        interrupt = running.interrupt = self._due_interrupt(running, now)
         if interrupt is not None and now >= self._next_step(interrupt, running):
             if len(interrupt.sent) == 2:
                 self._responsive = False
@@ -237,10 +244,25 @@ class NotebookRun:
             self._kernel.interrupt()
         return running.reply is not None and now >= running.replied + _IDLE_WAIT
 
+    def _due_interrupt(self, running: _Running, now: float) -> _Interrupt | None:
+        execution, interrupt = self._execution, running.interrupt
+        if interrupt is not None and interrupt.state != "interrupted":
+            return interrupt
+        if execution.stopping:
+            return _Interrupt("cancelled", now, [])
+        if execution.deadline is not None and now >= execution.deadline:
+            return _Interrupt("timed out", now, [])
+        if interrupt is None and running.deadline is not None and now >= running.deadline:
+            if not execution.interrupt_on_timeout:
+                return _Interrupt("timed out", now, [])
+            # nbclient interrupts again after the same time; here the second is the last.
+            return _Interrupt("interrupted", now, [], execution.cell_timeout or 0.0)
+        return interrupt
+
     @staticmethod
     def _next_step(interrupt: _Interrupt, running: _Running) -> float:
         if interrupt.sent:
-            return interrupt.sent[-1] + _GRACE / 2
+            return interrupt.sent[-1] + max(_GRACE / 2, interrupt.pause)
         # A kernel that has not begun the cell would ignore a signal: wait until it has.
         # It says so a moment before the first line runs.
         begun = max(interrupt.asked, running.begun_at + _BEGIN)
@@ -357,7 +379,10 @@ class NotebookRun:
             interrupt = None  # it ended by itself before it was interrupted
         if interrupt is not None and interrupt.state == "cancelled":
             return self._cancelled(index)
-        if interrupt is not None and interrupt.state == "timed out":
+        unheard = interrupt is not None and running.reply is None and not running.dead
+        if interrupt is not None and (
+            interrupt.state == "timed out" or (interrupt.state == "interrupted" and unheard)
+        ):
             self._time_out(cell, index)
             return "timed out", {}
         if running.asked:

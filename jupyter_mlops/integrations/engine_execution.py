@@ -13,6 +13,7 @@ from typing import Any
 from ..model.ports import CellProgress
 from .engine_output import CELL_LIMIT, NOTEBOOK_LIMIT
 from .engine_processes import kill_group
+from .engine_skips import SKIP_TAG
 
 __all__ = ["Execution"]
 
@@ -37,6 +38,8 @@ class Execution:
     allow_errors: bool = False  # in all cells, as the tag ``raises-exception`` does for one
     allow_error_names: Collection[str] = ()
     force_raise_errors: bool = False  # whatever would allow them
+    skip_tag: str = SKIP_TAG
+    interrupt_on_timeout: bool = False  # at ``cell_timeout``; what the cell makes of it counts
     status: str = "completed"
     error: dict[str, Any] | None = None
     failed_index: int | None = None  # the cell that ended the run, in the executed notebook

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 
-from .papermill_report import without_colour
+from ..model.cell_words import without_colour
 
 __all__ = ["Noise"]
 

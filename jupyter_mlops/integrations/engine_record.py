@@ -6,7 +6,8 @@ and nothing is completed that was not.  The key ``mlops`` of a code cell's metad
 - ``state``: ``completed``, ``failed``, ``timed out``, ``died``, ``cancelled``, ``skipped`` or
   ``not run``;
 - ``wall`` and ``cpu`` in seconds, ``peak_memory`` in bytes (all processes of the kernel);
-- ``signal`` that killed the kernel, ``allowed_error`` that a tag allows, ``output_cut``.
+- ``signal`` that killed the kernel, ``allowed_error`` that a tag allows, ``output_cut``;
+- ``interrupted``: the cell's time limit in seconds, where reaching it was no failure by itself.
 
 ``mlops`` of the notebook's metadata has the same for all cells together, ``error``, and how the
 ``kernel`` was started.
@@ -20,10 +21,10 @@ from typing import Any
 
 from .engine_processes import Usage
 from .engine_saves import Saver
+from .engine_skips import SKIP_TAG, runs
 
-__all__ = ["SKIP_TAG", "Record", "prepare", "runs"]
+__all__ = ["Record", "prepare"]
 
-SKIP_TAG = "skip-execution"  # nbclient's default
 _STATES = {"failed": "failed", "timeout": "timed out", "died": "died"}
 
 
@@ -43,21 +44,13 @@ def prepare(notebook: dict[str, Any], source: str, output: str) -> None:
     metadata["papermill"]["output_path"] = output
 
 
-def runs(cell: dict[str, Any], skip_tag: str = SKIP_TAG) -> bool:
-    """Whether a cell is executed."""
-    return bool(
-        cell["cell_type"] == "code"
-        and cell["source"].strip()
-        and skip_tag not in cell["metadata"].get("tags", [])
-    )
-
-
 class Record:
     """Keeps the metadata of a notebook true while it runs."""
 
-    def __init__(self, notebook: dict[str, Any], saver: Saver) -> None:
+    def __init__(self, notebook: dict[str, Any], saver: Saver, *, skip_tag: str = SKIP_TAG) -> None:
         self._notebook = notebook
         self._saver = saver
+        self._skip_tag = skip_tag
         self._started = datetime.now(UTC)
         self._cpu = 0.0
         self._peak = 0
@@ -81,7 +74,7 @@ class Record:
         record = cell["metadata"]["papermill"]
         now = datetime.now(UTC).isoformat()
         record.update({"start_time": now, "status": "running", "exception": False})
-        if runs(cell):
+        if runs(cell, self._skip_tag):
             cell["metadata"]["mlops"] = {"state": "running"}
         self._saver.changed(cell)
 

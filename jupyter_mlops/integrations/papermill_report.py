@@ -1,46 +1,20 @@
-"""What an executed cell says about itself: titles, failing lines, the last of its output."""
+"""What an executed cell says about itself: failing lines, the last of its output."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-__all__ = ["failure", "output_tail", "title_of", "without_colour"]
+from ..model.cell_words import without_colour
 
-_COLOUR = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+__all__ = ["failure", "output_tail"]
+
 # How IPython names a line of a cell: since 8.7, in 8.0 to 8.6, and the arrow of all versions.
 _IN_CELL = re.compile(r"^\s*(?:Cell )?In(?:put In)? ?\[(\d+)\], (?:line |in .*?line: )(\d+)", re.M)
 _ARROW = re.compile(r"^-+> ?(\d+)", re.M)
-_TITLE_LENGTH = 72
 _TAIL_LINES = 20
 _TAIL_CHARACTERS = 4000
 _TAIL_BYTES = 200_000  # of an output, that are looked at for its last lines
-
-
-def without_colour(text: str) -> str:
-    """Text without terminal sequences and other control characters (tabs and line breaks stay)."""
-    text = _COLOUR.sub("", text).replace("\r\n", "\n")
-    # A bare carriage return overwrites its line, as progress bars do: the last version counts.
-    lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n")]
-    return _CONTROL.sub("", "\n".join(lines))
-
-
-def title_of(source: str) -> str:
-    """The first meaningful line of a cell: a comment's text or code, no magic, no blank line."""
-    chosen = ""
-    for line in source.splitlines():
-        stripped = line.strip()
-        if not stripped or not stripped.strip("#-=%~* "):
-            continue
-        chosen = chosen or stripped
-        if not stripped.startswith(("%%", "%load_ext", "%matplotlib")):
-            chosen = stripped
-            break
-    if chosen.startswith("#"):
-        chosen = chosen.lstrip("#% ").strip()
-    text = " ".join(without_colour(chosen).split())
-    return text if len(text) <= _TITLE_LENGTH else text[: _TITLE_LENGTH - 3] + "..."
 
 
 def output_tail(cell: Any) -> str:

@@ -18,13 +18,12 @@ from ..config import Config
 from ..errors import MlopsError
 from ..model.pipeline import Pipeline
 from ..project import Project
-from ..warm import end_zygotes, ensure_zygote, imported_modules
+from ..warm import WORTH_HOLDING, end_zygotes, holder, imported_modules
 from ..warm.choosing import Choice, current_choice, warm_kernels
 from .lookup import find_target
 
 __all__ = ["kernel_starts", "warm_run"]
 
-_WORTH_HOLDING = 3  # notebooks; for fewer, importing ahead costs what it saves
 _OWNER = "runner"
 _lock = threading.Lock()
 _within = 0  # runs of this process that may fork from its zygotes
@@ -44,15 +43,6 @@ def warm_run(
     if not notebooks:
         yield None
         return
-
-    def hold(
-        interpreter: tuple[str, ...],
-        modules: tuple[str, ...],
-        env: Mapping[str, str],
-        kind: str,
-    ) -> None:
-        afresh = kind == "environment"
-        ensure_zygote(interpreter, modules, _OWNER, env=env, config=config, afresh=afresh)
 
     def ask_agent(
         interpreter: tuple[str, ...],
@@ -74,8 +64,8 @@ def warm_run(
     if around is not None and set(modules) <= set(around.modules):
         yield around  # what was begun for several runs serves each
         return
-    several = len(notebooks) >= _WORTH_HOLDING
-    with _holding(), warm_kernels(modules, hold if several else ask_agent) as choice:
+    absent = holder(_OWNER, config) if len(notebooks) >= WORTH_HOLDING else ask_agent
+    with _holding(), warm_kernels(modules, absent) as choice:
         yield choice
 
 

@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..model.cell_words import title_of, without_colour
 from .report import CellReport, ImageReport
 
 __all__ = ["read_cells", "read_executed"]
 
-_COLOUR = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _FILE = re.compile(r"[^A-Za-z0-9_-]+")
 _IMAGES = {"image/png": "png", "image/jpeg": "jpg"}  # what code hosts show in Markdown
-_TITLE = 72
 _TAIL = 20
 _LARGEST = 5_000_000  # bytes of an image: hosts refuse larger ones
 
@@ -60,7 +58,7 @@ def read_cells(
         state = str(about.get("state") or _state(cell))
         left_out = state == "skipped"
         number += not left_out
-        title = _title(source)
+        title = title_of(source)
         failed = state in ("failed", "died", "timed out", "cancelled")
         cells.append(
             CellReport(
@@ -85,13 +83,6 @@ def read_cells(
     return tuple(cells), tuple(images), content
 
 
-def plain(text: str) -> str:
-    """Text without terminal sequences; of lines that were overwritten, what they were last."""
-    text = _COLOUR.sub("", text).replace("\r\n", "\n")
-    lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n")]
-    return _CONTROL.sub("", "\n".join(lines))
-
-
 def _mark(cell: Mapping[str, Any]) -> bool:
     """Whether papermill put the cell in to point at an error."""
     tags = cell.get("metadata", {}).get("tags", ())
@@ -100,22 +91,6 @@ def _mark(cell: Mapping[str, Any]) -> bool:
 
 def _text(value: Any) -> str:
     return "".join(value) if isinstance(value, list) else str(value)
-
-
-def _title(source: str) -> str:
-    chosen = ""
-    for line in source.splitlines():
-        stripped = line.strip()
-        if not stripped.strip("#-=%~* "):
-            continue
-        chosen = chosen or stripped
-        if not stripped.startswith(("%%", "%load_ext", "%matplotlib")):
-            chosen = stripped
-            break
-    if chosen.startswith("#"):
-        chosen = chosen.lstrip("#% ").strip()
-    text = " ".join(plain(chosen).split())
-    return text if len(text) <= _TITLE else text[: _TITLE - 3] + "..."
 
 
 def _state(cell: Mapping[str, Any]) -> str:
@@ -134,13 +109,13 @@ def _error(cell: Mapping[str, Any], known: Mapping[str, Any] | None) -> dict[str
     for output in cell.get("outputs", ()):
         if output.get("output_type") == "error":
             found["ename"] = str(output.get("ename", "Error"))
-            found["evalue"] = plain(str(output.get("evalue", "")))
-            found["traceback"] = plain("\n".join(map(str, output.get("traceback", ()))))
+            found["evalue"] = without_colour(str(output.get("evalue", "")))
+            found["traceback"] = without_colour("\n".join(map(str, output.get("traceback", ()))))
     if known is not None and known.get("cell_id") == cell.get("id"):
         found["ename"] = str(known.get("ename") or found["ename"])
-        found["evalue"] = plain(str(known.get("evalue") or found["evalue"]))
+        found["evalue"] = without_colour(str(known.get("evalue") or found["evalue"]))
         found["lineno"] = known.get("lineno")
-        found["traceback"] = found["traceback"] or plain(str(known.get("traceback") or ""))
+        found["traceback"] = found["traceback"] or without_colour(str(known.get("traceback") or ""))
     return found
 
 
@@ -150,7 +125,7 @@ def _tail(cell: Mapping[str, Any]) -> str:
         for output in cell.get("outputs", ())
         if output.get("output_type") == "stream"
     ]
-    return "\n".join(plain("".join(parts)).rstrip().splitlines()[-_TAIL:])
+    return "\n".join(without_colour("".join(parts)).rstrip().splitlines()[-_TAIL:])
 
 
 def _pictures(cell: Mapping[str, Any]) -> list[tuple[str, bytes]]:

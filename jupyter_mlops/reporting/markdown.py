@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..model.durations import duration
 from .comparing import code_changes, data_changes, metric_changes
 from .report import ImageReport, RunReport, StepReport
-from .text import bytes_text, cell_text, code, code_block, duration, number, signed
+from .text import bytes_text, cell_text, code, code_block, number, signed
 
 __all__ = ["COMMENT_LIMIT", "Beside", "comment", "job_summary", "marker"]
 

@@ -6,7 +6,7 @@ import html
 import math
 import re
 
-__all__ = ["bytes_text", "cell_text", "code", "code_block", "duration", "number", "signed"]
+__all__ = ["bytes_text", "cell_text", "code", "code_block", "number", "signed"]
 
 _TICKS = re.compile(r"`+")
 
@@ -48,19 +48,6 @@ def number(value: float | None) -> str:
 def signed(value: float) -> str:
     """A difference, with its sign and three significant digits."""
     return f"{value:+.3g}".replace("-", "−")
-
-
-def duration(seconds: float) -> str:
-    """``0.41 s``, ``12.3 s``, ``3 min 05 s``, ``2 h 10 min``."""
-    if seconds < 1:
-        return f"{seconds:.2f} s"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
 
 
 def bytes_text(size: int) -> str:

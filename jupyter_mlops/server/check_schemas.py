@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .shapes import INTEGER, STRING, STRINGS, TEXT, Schema, list_of, object_of, ref
+from .shapes import INTEGER, STRING, STRINGS, TEXT, WHOLE, Schema, list_of, object_of, ref
 
 __all__ = ["CHECK_BODIES", "CHECK_COMPONENTS"]
 
-_COUNT: Schema = {"type": ["integer", "null"], "minimum": 0}
+_COUNT: Schema = WHOLE | {"minimum": 0}
 _POSITION: Schema = {"type": "integer", "minimum": 0, "description": "Among all cells, from 0."}
 
 CHECK_BODIES: dict[str, Schema] = {
@@ -61,7 +61,7 @@ CHECK_COMPONENTS: dict[str, Schema] = {
             "related": list_of(
                 object_of(
                     {
-                        "cell": {"type": ["integer", "null"]},
+                        "cell": WHOLE,
                         "cell_id": TEXT,
                         "count": _COUNT,
                         "what": STRING,

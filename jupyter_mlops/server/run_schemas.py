@@ -11,6 +11,7 @@ from .shapes import (
     STRINGS,
     TEXT,
     TIME,
+    WHOLE,
     Schema,
     list_of,
     map_of,
@@ -21,7 +22,6 @@ from .shapes import (
 
 __all__ = ["RUN_COMPONENTS"]
 
-_WHOLE: Schema = {"type": ["integer", "null"]}
 _TRUTH: Schema = {"type": ["boolean", "null"]}
 _ONLY: Schema = {"enum": ["a", "b", None], "description": "Which run has it, if only one has."}
 _POINTS: Schema = list_of(list_of(TIME)) | {"description": "[step, value], in order of steps."}
@@ -42,8 +42,8 @@ _INPUT = object_of(
         "name": STRING,
         "kind": STRING,
         "digest": TEXT,
-        "rows": _WHOLE,
-        "columns": _WHOLE,
+        "rows": WHOLE,
+        "columns": WHOLE,
         "size": {"type": "integer"},
         "schema": map_of(STRING),
         "source": TEXT,
@@ -82,10 +82,10 @@ _INPUT_DIFFERENCE = object_of(
         "other": TEXT,
         "digest_a": TEXT,
         "digest_b": TEXT,
-        "rows_a": _WHOLE,
-        "rows_b": _WHOLE,
-        "size_a": _WHOLE,
-        "size_b": _WHOLE,
+        "rows_a": WHOLE,
+        "rows_b": WHOLE,
+        "size_a": WHOLE,
+        "size_b": WHOLE,
         "added": STRINGS,
         "removed": STRINGS,
         "retyped": map_of(STRINGS),

@@ -21,6 +21,7 @@ from .shapes import (
     STRINGS,
     TEXT,
     TIME,
+    WHOLE,
     Schema,
     ref,
 )
@@ -160,9 +161,7 @@ COMPONENTS: dict[str, Schema] = BODIES | {
                 }
             ),
             "waiting": INTEGER | {"description": "Runs that have ended and are not delivered yet."},
-            "agent": _object(
-                {"running": BOOLEAN, "pid": {"type": ["integer", "null"]}, "enabled": BOOLEAN}
-            ),
+            "agent": _object({"running": BOOLEAN, "pid": WHOLE, "enabled": BOOLEAN}),
         }
     ),
     "Projects": _object(
@@ -189,8 +188,8 @@ COMPONENTS: dict[str, Schema] = BODIES | {
         {
             "name": STRING,
             "alias": STRING,
-            "version": {"type": ["integer", "null"]},
-            "previous": {"type": ["integer", "null"]},
+            "version": WHOLE,
+            "previous": WHOLE,
             "undo": TEXT | {"description": "The command that takes it back."},
         }
     ),
@@ -250,7 +249,7 @@ COMPONENTS: dict[str, Schema] = BODIES | {
                                     "slot": NUMBER,
                                     "state": STRING,
                                     "run_id": TEXT,
-                                    "exit_code": {"type": ["integer", "null"]},
+                                    "exit_code": WHOLE,
                                 }
                             )
                         ),
@@ -271,7 +270,7 @@ COMPONENTS: dict[str, Schema] = BODIES | {
             "error": TEXT,
             "hint": TEXT,
             "warnings": STRINGS,
-            "behind": {"type": ["integer", "null"]}
+            "behind": WHOLE
             | {"description": "The version that the alias means by now, if it is another one."},
             "created": NUMBER,
             "started": TIME,

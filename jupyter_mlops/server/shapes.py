@@ -15,6 +15,7 @@ __all__ = [
     "STRINGS",
     "TEXT",
     "TIME",
+    "WHOLE",
     "Schema",
     "list_of",
     "map_of",
@@ -30,6 +31,7 @@ TEXT: Schema = {"type": ["string", "null"]}
 NUMBER: Schema = {"type": "number"}
 TIME: Schema = {"type": ["number", "null"]}
 INTEGER: Schema = {"type": "integer"}
+WHOLE: Schema = {"type": ["integer", "null"]}
 BOOLEAN: Schema = {"type": "boolean"}
 STRINGS: Schema = {"type": "array", "items": STRING}
 FREE: Schema = {"type": "object"}

@@ -16,6 +16,7 @@ from .shapes import (
     STRINGS,
     TEXT,
     TIME,
+    WHOLE,
     Schema,
     list_of,
     map_of,
@@ -36,7 +37,6 @@ _SPEC: Schema = {
 _VERSION: Schema = {"type": "integer", "minimum": 1}
 _OFFSET: Schema = {"type": "integer", "minimum": 0}
 _LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
-_WHOLE: Schema = {"type": ["integer", "null"]}
 _AUTOMATIC: Schema = {
     "type": "integer",
     "minimum": 0,
@@ -122,8 +122,8 @@ SNAPSHOT_COMPONENTS: dict[str, Schema] = {
             "message": TEXT,
             "tags": STRINGS,
             "kind": STRING,
-            "rows": _WHOLE,
-            "columns": _WHOLE,
+            "rows": WHOLE,
+            "columns": WHOLE,
             "size": INTEGER | {"description": "As it lies in memory."},
             "added": INTEGER | {"description": "What was new on disk."},
             "digest": STRING,
@@ -151,7 +151,7 @@ SNAPSHOT_COMPONENTS: dict[str, Schema] = {
         {
             "name": STRING,
             "type": STRING,
-            "missing": _WHOLE,
+            "missing": WHOLE,
             "distinct": or_null(object_of({"count": INTEGER, "exact": BOOLEAN})),
             "min": _VALUE,
             "max": _VALUE,
@@ -159,7 +159,7 @@ SNAPSHOT_COMPONENTS: dict[str, Schema] = {
             "std": _VALUE,
             "quantiles": map_of(_VALUE) | {"description": "By the part below: 0.5 is the median."},
             "top": list_of(object_of({"value": _VALUE, "count": INTEGER})),
-            "top_of": _WHOLE | {"description": "How many rows the top values were counted in."},
+            "top_of": WHOLE | {"description": "How many rows the top values were counted in."},
             "lengths": or_null(
                 object_of({"unit": STRING, "min": INTEGER, "max": INTEGER, "mean": NUMBER})
             ),
@@ -195,8 +195,8 @@ SNAPSHOT_COMPONENTS: dict[str, Schema] = {
         {
             "change": {"enum": ["added", "removed", "changed"]},
             "label": STRING | {"description": "Its key, or its number."},
-            "a": _WHOLE,
-            "b": _WHOLE,
+            "a": WHOLE,
+            "b": WHOLE,
             "cells": list_of(object_of({"column": STRING, "a": TEXT, "b": TEXT})),
             "more": INTEGER | {"description": "Cells that are left out."},
         }
@@ -239,7 +239,7 @@ SNAPSHOT_COMPONENTS: dict[str, Schema] = {
     "SnapshotChange": object_of(
         {
             "version": ref("Snapshot"),
-            "before": _WHOLE | {"description": "The version that the tag named before."},
+            "before": WHOLE | {"description": "The version that the tag named before."},
             "undo": STRING | {"description": "The command that takes it back."},
         }
     ),

@@ -14,24 +14,35 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .choosing import Choice, warm_kernels
     from .imports import imported_modules
-    from .keeper import Zygote, end_zygotes, ensure_zygote, held_zygotes
+    from .keeper import (
+        WORTH_HOLDING,
+        Zygote,
+        end_zygotes,
+        ensure_zygote,
+        held_zygotes,
+        holder,
+    )
 
 __all__ = [
+    "WORTH_HOLDING",
     "Choice",
     "Zygote",
     "end_zygotes",
     "ensure_zygote",
     "held_zygotes",
+    "holder",
     "imported_modules",
     "warm_kernels",
 ]
 
 _ON_USE = {
+    "WORTH_HOLDING": "keeper",
     "Choice": "choosing",
     "Zygote": "keeper",
     "end_zygotes": "keeper",
     "ensure_zygote": "keeper",
     "held_zygotes": "keeper",
+    "holder": "keeper",
     "imported_modules": "imports",
     "warm_kernels": "choosing",
 }

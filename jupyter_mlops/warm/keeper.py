@@ -13,14 +13,19 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import Config
 from ..errors import MlopsError, ServiceError
 from .address import Address, address_of, normal_modules, unsupported
 from .zygote.wire import WireError, receive
 
-__all__ = ["Zygote", "end_zygotes", "ensure_zygote", "held_zygotes"]
+if TYPE_CHECKING:
+    from .choosing import Absent
+
+__all__ = ["WORTH_HOLDING", "Zygote", "end_zygotes", "ensure_zygote", "held_zygotes", "holder"]
+
+WORTH_HOLDING = 3  # notebooks; for fewer, importing ahead costs what it saves
 
 _SCRIPT = Path(__file__).with_name("zygote") / "__main__.py"
 _MOST = 4  # zygotes of one process at a time; the one longest unused makes room
@@ -159,6 +164,21 @@ def ensure_zygote(
         zygote.owners.add(owner)
         zygote.used = time.monotonic()
         return zygote
+
+
+def holder(owner: str, config: Config) -> Absent:
+    """What sees to it that ``owner`` holds a zygote where a kernel found none that could fork.
+
+    One that differs from the kernel in what acts on imports is replaced.
+    """
+
+    def hold(
+        interpreter: tuple[str, ...], modules: tuple[str, ...], env: Mapping[str, str], kind: str
+    ) -> None:
+        afresh = kind == "environment"
+        ensure_zygote(interpreter, modules, owner, env=env, config=config, afresh=afresh)
+
+    return hold
 
 
 def end_zygotes(owner: str | None = None) -> None:

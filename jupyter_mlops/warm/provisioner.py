@@ -25,7 +25,7 @@ from .choosing import current_choice, note_start
 from .client import Refused, WarmKernel, fork_kernel
 from .commands import Cold as _Cold
 from .commands import kernel_parts as _parts
-from .keeper import ensure_zygote
+from .keeper import holder
 
 __all__ = ["NAME", "ZygoteProvisioner", "register"]
 
@@ -170,8 +170,7 @@ class ZygoteProvisioner(LocalProvisioner):
             if choice is not None and choice.absent is not None:
                 choice.absent(interpreter, modules, env, kind)
             elif self.keep_zygote:
-                config, afresh = self._config(kwargs), kind == "environment"
-                ensure_zygote(interpreter, modules, NAME, env=env, config=config, afresh=afresh)
+                holder(NAME, self._config(kwargs))(interpreter, modules, env, kind)
 
 
 def register() -> None:

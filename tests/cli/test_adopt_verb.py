@@ -9,13 +9,14 @@ from jupyter_mlops.project import Project
 
 from ..tracking.conftest import client
 from ..tracking.test_adopt import cell, notebook
-from .test_registry_verbs import Run, mlops, session
+from .command_line import Mlops
+from .test_registry_verbs import mlops, session
 
 __all__ = ["client", "mlops", "session"]
 
 
 def test_adopt_lists_repeats_and_takes_back(
-    mlops: Run, mlflow_project: Project, tmp_path: Path
+    mlops: Mlops, mlflow_project: Project, tmp_path: Path
 ) -> None:
     folder = tmp_path / "old work"
     for number in range(25):
@@ -42,7 +43,7 @@ def test_adopt_lists_repeats_and_takes_back(
     assert json.loads((folder / "n00.ipynb").read_text())["cells"]
 
 
-def test_adopt_says_what_it_cannot_take(mlops: Run, project: Project) -> None:
+def test_adopt_says_what_it_cannot_take(mlops: Mlops, project: Project) -> None:
     done = mlops("adopt", "nothing-here")
     assert done.code == 2
     assert "neither there nor an address" in done.err

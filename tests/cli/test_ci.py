@@ -23,7 +23,8 @@ from jupyter_mlops.pipelines.yaml_text import parse_yaml
 from jupyter_mlops.project import Project
 from jupyter_mlops.snapshots.service import take
 
-from .test_run_reports import Mlops, git, mlops, sums, write
+from .command_line import Mlops
+from .test_run_reports import git, mlops, sums, write
 from .test_test_and_gate import prove
 
 __all__ = ["mlops", "sums"]  # fixtures

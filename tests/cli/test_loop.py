@@ -12,13 +12,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from .command_line import Result
 
 CELLS = [
     "%load_ext jupyter_mlops\nimport numpy as np\nimport pandas as pd",
@@ -46,17 +47,6 @@ def write_notebook(path: Path, cells: list[str]) -> Path:
     }
     nbformat.write(notebook, path)
     return path
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 def mlops(root: Path, *arguments: str, **environment: str) -> Result:

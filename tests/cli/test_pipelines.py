@@ -9,7 +9,8 @@ import pytest
 from jupyter_mlops.project import Project
 
 from ..pipelines.conftest import WINE, write_pipeline
-from .test_run import Mlops, mlops
+from .command_line import Mlops
+from .test_run import mlops
 
 __all__ = ["mlops"]
 

@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jupyter_mlops.cli.main import main
 from jupyter_mlops.project import Project
 
 from ..tracking.conftest import client, forest, iris
 from ..tracking.sessions import Session
+from .command_line import Mlops, command_line
 
 __all__ = ["client", "forest", "iris"]
-
-Run = Callable[..., "Result"]
-
-
-class Result:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @pytest.fixture
 def mlops(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+) -> Mlops:
     monkeypatch.chdir(project.root)
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr("sys.argv", ["jupyter-mlops", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main(list(arguments))
-        out, err = capsys.readouterr()
-        return Result(int(stop.value.code or 0), out, err)
-
-    return run
+    return command_line(monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -64,7 +43,7 @@ def dead_server(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_the_registry_from_the_first_run_to_the_last_revert(
-    mlops: Run, session: Session, forest: Any, iris: tuple[Any, Any]
+    mlops: Mlops, session: Session, forest: Any, iris: tuple[Any, Any]
 ) -> None:
     model = session.model(forest, iris[0].head())
     record = session.run("forest", models=(model,), metrics={"auc": 0.9, "n": float("nan")})
@@ -128,7 +107,7 @@ def test_the_registry_from_the_first_run_to_the_last_revert(
 
 
 def test_a_dead_server_ends_sync_with_5_and_names_what_waits(
-    mlops: Run, session: Session, dead_server: str
+    mlops: Mlops, session: Session, dead_server: str
 ) -> None:
     record = session.run("kept")
     done = mlops("sync")
@@ -147,11 +126,11 @@ def test_a_dead_server_ends_sync_with_5_and_names_what_waits(
     assert "could not be delivered" in registered.err
 
 
-def test_sync_with_nothing_to_do(mlops: Run, session: Session, dead_server: str) -> None:
+def test_sync_with_nothing_to_do(mlops: Mlops, session: Session, dead_server: str) -> None:
     assert mlops("sync").code == 5, "it was asked to read, and nobody answered"
 
 
-def test_consent(mlops: Run, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_consent(mlops: Mlops, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     local = mlops("consent")
     assert local.code == 2
     assert "needs no consent" in local.err
@@ -166,7 +145,7 @@ def test_consent(mlops: Run, session: Session, monkeypatch: pytest.MonkeyPatch) 
     assert "no consent" in mlops("consent", "--revoke").out
 
 
-def test_an_empty_project(mlops: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_project(mlops: Mlops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     empty = tmp_path / "empty"
     (empty / ".git").mkdir(parents=True)
     monkeypatch.chdir(empty)
@@ -190,6 +169,6 @@ def test_an_empty_project(mlops: Run, tmp_path: Path, monkeypatch: pytest.Monkey
     assert not (empty / ".mlops").exists()
 
 
-def test_names_are_never_read_as_markup(mlops: Run, session: Session) -> None:
+def test_names_are_never_read_as_markup(mlops: Mlops, session: Session) -> None:
     session.run("[bold red]<img src=x onerror=alert(1)>")
     assert "[bold red]<img src=x onerror=alert(1)>" in mlops("runs", "ls").out

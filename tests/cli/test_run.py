@@ -8,14 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from jupyter_mlops.cli.main import main
 from jupyter_mlops.cli.progress import RunLog
 from jupyter_mlops.journal import list_sessions, read_session
 from jupyter_mlops.model.events import RunRecord
@@ -24,19 +22,12 @@ from jupyter_mlops.model.wiring import replaced_port
 from jupyter_mlops.project import Project
 
 from ..pipelines.conftest import WINE, write_notebook, write_pipeline
+from .command_line import Mlops, command_line
 
 AWAY = {
     "MLFLOW_TRACKING_URI": "http://ann:secret@127.0.0.1:9",
     "JUPYTER_MLOPS_DELIVERY_TIMEOUT": "1",
 }
-
-
-class Result:
-    def __init__(self, code: Any, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-Mlops = Callable[..., Result]
 
 
 @pytest.fixture
@@ -47,14 +38,7 @@ def mlops(
     monkeypatch.chdir(project.root)
     for name, value in AWAY.items():
         monkeypatch.setenv(name, value)
-
-    def call(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["jupyter-mlops", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main(list(arguments))
-        return Result(stop.value.code, *capsys.readouterr())
-
-    return call
+    return command_line(monkeypatch, capsys)
 
 
 def records(project: Project) -> list[RunRecord]:

@@ -19,7 +19,8 @@ from jupyter_mlops.scheduling import add_schedule
 
 from ..pipelines.conftest import WINE, write_notebook, write_pipeline
 from ..pipelines.test_secrets import leaks
-from .test_run import Mlops, mlops
+from .command_line import Mlops
+from .test_run import mlops
 
 __all__ = ["mlops"]
 

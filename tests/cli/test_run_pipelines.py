@@ -23,7 +23,8 @@ from jupyter_mlops.project import Project
 
 from ..pipelines.conftest import write_notebook
 from ..pipelines.five import Plain, make_five
-from .test_run import Mlops, Terminal, mlops
+from .command_line import Mlops
+from .test_run import Terminal, mlops
 
 __all__ = ["mlops"]
 

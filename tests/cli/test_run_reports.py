@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from jupyter_mlops.cli.main import main
 from jupyter_mlops.project import Project
 
 from ..pipelines.conftest import write_notebook, write_pipeline
+from .command_line import Mlops, command_line
 
 PIPELINE = """\
 version: 1
@@ -51,14 +48,6 @@ PLOT = (
 )
 
 
-class Result:
-    def __init__(self, code: Any, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-Mlops = Callable[..., Result]
-
-
 @pytest.fixture
 def mlops(
     sums: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -69,14 +58,7 @@ def mlops(
     monkeypatch.setenv("JUPYTER_MLOPS_DELIVERY_TIMEOUT", "1")
     for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITLAB_CI"):
         monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["jupyter-mlops", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main(list(arguments))
-        return Result(stop.value.code, *capfd.readouterr())
-
-    return call
+    return command_line(monkeypatch, capfd)
 
 
 def git(root: Path, *words: str) -> None:

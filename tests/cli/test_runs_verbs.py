@@ -15,12 +15,13 @@ from jupyter_mlops.project import Project
 from ..tracking.conftest import client
 from ..tracking.rich import HOSTILE, pair
 from ..tracking.sessions import Session
-from .test_registry_verbs import Run, mlops, session
+from .command_line import Mlops
+from .test_registry_verbs import mlops, session
 
 __all__ = ["client", "mlops", "session"]
 
 
-def test_compare_prints_only_what_differs(mlops: Run, project: Project, tmp_path: Path) -> None:
+def test_compare_prints_only_what_differs(mlops: Mlops, project: Project, tmp_path: Path) -> None:
     runs = pair(project)
     done = mlops("compare", "-2", "last")
     assert (done.code, done.err) == (0, "")
@@ -44,7 +45,7 @@ def test_compare_prints_only_what_differs(mlops: Run, project: Project, tmp_path
     assert "exists already" in again.err
 
 
-def test_compare_of_what_is_not_there(mlops: Run, project: Project) -> None:
+def test_compare_of_what_is_not_there(mlops: Mlops, project: Project) -> None:
     pair(project)
     done = mlops("compare", "last", "ZZZZ")
     assert done.code == 2
@@ -53,7 +54,7 @@ def test_compare_of_what_is_not_there(mlops: Run, project: Project) -> None:
     assert mlops("compare", "-9", "last", "--json").json["error"]["reason"] == "not_found"
 
 
-def test_why_says_what_changed(mlops: Run, project: Project) -> None:
+def test_why_says_what_changed(mlops: Mlops, project: Project) -> None:
     runs = pair(project)
     done = mlops("why")
     assert done.code == 0
@@ -68,7 +69,7 @@ def test_why_says_what_changed(mlops: Run, project: Project) -> None:
     assert "no earlier finished run" in mlops("why", "-2").out
 
 
-def test_show_has_everything(mlops: Run, project: Project) -> None:
+def test_show_has_everything(mlops: Mlops, project: Project) -> None:
     runs = pair(project)
     shown = mlops("runs", "show", "-2", "--source")
     assert shown.code == 0
@@ -85,7 +86,7 @@ def test_show_has_everything(mlops: Run, project: Project) -> None:
 
 
 def test_a_run_is_renamed_noted_deleted_and_restored(
-    mlops: Run, session: Session, client: Callable[[Project], Any]
+    mlops: Mlops, session: Session, client: Callable[[Project], Any]
 ) -> None:
     record = session.run("first")
     for verb in (["rm"], ["rename", "x"], ["note", "x"]):
@@ -135,7 +136,7 @@ def test_a_run_is_renamed_noted_deleted_and_restored(
 
 
 def test_a_secret_in_a_note_is_not_written(
-    mlops: Run, session: Session, monkeypatch: pytest.MonkeyPatch
+    mlops: Mlops, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session.run("first")
     assert mlops("sync").code == 0
@@ -147,7 +148,7 @@ def test_a_secret_in_a_note_is_not_written(
     assert "hunter2" not in shown
 
 
-def test_no_command_reaches_the_terminal(mlops: Run, project: Project) -> None:
+def test_no_command_reaches_the_terminal(mlops: Mlops, project: Project) -> None:
     session = Session(project)
     trick = "\x1b]0;title\x07\x1b[2J[red]x\x9b31m"  # and no markup of ours either
     output = FileRecord("out", text=trick, kind="output")
@@ -168,7 +169,7 @@ def test_no_command_reaches_the_terminal(mlops: Run, project: Project) -> None:
 
 
 def test_a_run_deleted_in_mlflow_is_restored_by_its_whole_id(
-    mlops: Run, session: Session, client: Callable[[Project], Any]
+    mlops: Mlops, session: Session, client: Callable[[Project], Any]
 ) -> None:
     record = session.run("first")
     assert mlops("sync").code == 0
@@ -181,7 +182,7 @@ def test_a_run_deleted_in_mlflow_is_restored_by_its_whole_id(
 
 
 def test_export_writes_one_file_and_replaces_none(
-    mlops: Run, project: Project, tmp_path: Path
+    mlops: Mlops, project: Project, tmp_path: Path
 ) -> None:
     pair(project)
     page = tmp_path / "run.html"
@@ -205,5 +206,5 @@ def test_export_writes_one_file_and_replaces_none(
 
 
 @pytest.mark.parametrize("verb", ["rm", "restore", "rename", "note", "export"])
-def test_help_says_how(mlops: Run, verb: str) -> None:
+def test_help_says_how(mlops: Mlops, verb: str) -> None:
     assert "RUN" in mlops("runs", verb, "--help").out

@@ -12,7 +12,8 @@ import pytest
 from jupyter_mlops.project import Project
 from jupyter_mlops.snapshots.service import existing_store, restore, take
 
-from .test_registry_verbs import Run, mlops
+from .command_line import Mlops
+from .test_registry_verbs import mlops
 
 __all__ = ["mlops"]
 
@@ -31,7 +32,7 @@ def two(project: Project, frame: pd.DataFrame) -> Project:
     return project
 
 
-def test_ls_and_show(mlops: Run, project: Project, frame: pd.DataFrame) -> None:
+def test_ls_and_show(mlops: Mlops, project: Project, frame: pd.DataFrame) -> None:
     empty = mlops("snapshots", "ls")
     assert empty.code == 0
     assert "%snapshot EXPR" in empty.out
@@ -57,7 +58,7 @@ def test_ls_and_show(mlops: Run, project: Project, frame: pd.DataFrame) -> None:
     assert "customers@7" in wrong.err
 
 
-def test_rm_tag_and_untag_print_what_takes_them_back(mlops: Run, two: Project) -> None:
+def test_rm_tag_and_untag_print_what_takes_them_back(mlops: Mlops, two: Project) -> None:
     removed = mlops("snapshots", "rm", "customers@2")
     assert removed.out.splitlines()[-1] == (
         "To take it back: jupyter mlops snapshots restore customers@2"
@@ -76,7 +77,7 @@ def test_rm_tag_and_untag_print_what_takes_them_back(mlops: Run, two: Project) -
     assert mlops("snapshots", "tag", "customers", "latest").code == 2
 
 
-def test_take_and_export_files(mlops: Run, project: Project, tmp_path: Path) -> None:
+def test_take_and_export_files(mlops: Mlops, project: Project, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / "t.csv").write_text("a\n1\n")
@@ -90,7 +91,7 @@ def test_take_and_export_files(mlops: Run, project: Project, tmp_path: Path) -> 
     assert mlops("snapshots", "export", "data", str(tmp_path / "x"), "--format", "csv").code == 2
 
 
-def test_export_of_frames(mlops: Run, two: Project, frame: pd.DataFrame, tmp_path: Path) -> None:
+def test_export_of_frames(mlops: Mlops, two: Project, frame: pd.DataFrame, tmp_path: Path) -> None:
     path = tmp_path / "c.parquet"
     assert mlops("snapshots", "export", "customers@1", str(path)).code == 0
     assert pd.read_parquet(path).x[5] == 0.5
@@ -104,7 +105,7 @@ def test_export_of_frames(mlops: Run, two: Project, frame: pd.DataFrame, tmp_pat
     assert part.read_text().splitlines() == ["id,s", "0,a", "1,b", "2,a"]
 
 
-def test_verify_gc_and_du(mlops: Run, two: Project) -> None:
+def test_verify_gc_and_du(mlops: Mlops, two: Project) -> None:
     good = mlops("snapshots", "verify")
     assert good.code == 0
     assert "as it was written" in good.out
@@ -136,7 +137,7 @@ def test_verify_gc_and_du(mlops: Run, two: Project) -> None:
     assert mlops("snapshots", "repair", "--json").json["found"] == 0
 
 
-def test_purge_needs_a_yes(mlops: Run, two: Project) -> None:
+def test_purge_needs_a_yes(mlops: Mlops, two: Project) -> None:
     asked = mlops("snapshots", "purge", "customers@1")
     assert asked.code == 0
     assert "Would erase customers@1" in asked.out
@@ -156,7 +157,7 @@ def test_purge_needs_a_yes(mlops: Run, two: Project) -> None:
     assert [(item["spec"], item["how"]) for item in listed] == [("customers@1", "erased")]
 
 
-def test_purge_of_a_column_and_of_rows(mlops: Run, two: Project, tmp_path: Path) -> None:
+def test_purge_of_a_column_and_of_rows(mlops: Mlops, two: Project, tmp_path: Path) -> None:
     remote = str(tmp_path / "remote")
     assert mlops("snapshots", "push", "--remote", remote).code == 0
     before = existing_store(two).resolve("customers@1").digest
@@ -194,7 +195,7 @@ def test_purge_of_a_column_and_of_rows(mlops: Run, two: Project, tmp_path: Path)
     ],
 )
 def test_what_purge_does_not_understand(
-    mlops: Run, two: Project, options: tuple[str, ...], said: str
+    mlops: Mlops, two: Project, options: tuple[str, ...], said: str
 ) -> None:
     done = mlops("snapshots", "purge", *options, "--yes")
     assert done.code == 2
@@ -202,7 +203,7 @@ def test_what_purge_does_not_understand(
     assert len(existing_store(two).versions("customers")) == 2
 
 
-def test_push_pull_and_clone(mlops: Run, two: Project, tmp_path: Path) -> None:
+def test_push_pull_and_clone(mlops: Mlops, two: Project, tmp_path: Path) -> None:
     remote = str(tmp_path / "remote")
     assert mlops("snapshots", "push").code == 2  # No remote is configured.
     sent = mlops("snapshots", "push", "customers@*", "--remote", remote)
@@ -216,7 +217,7 @@ def test_push_pull_and_clone(mlops: Run, two: Project, tmp_path: Path) -> None:
     assert {v["spec"] for v in again.get("versions", [])} <= {"customers@1", "customers@2"}
 
 
-def test_pull_of_what_a_pipeline_names(mlops: Run, two: Project, tmp_path: Path) -> None:
+def test_pull_of_what_a_pipeline_names(mlops: Mlops, two: Project, tmp_path: Path) -> None:
     remote = str(tmp_path / "remote")
     file = tmp_path / "raw.csv"
     file.write_text("a,b\n1,2\n")
@@ -256,7 +257,7 @@ def test_pull_of_what_a_pipeline_names(mlops: Run, two: Project, tmp_path: Path)
     assert "names no snapshots" in mlops("snapshots", "pull", "--pipeline", "churn").out
 
 
-def test_diff(mlops: Run, two: Project, tmp_path: Path) -> None:
+def test_diff(mlops: Mlops, two: Project, tmp_path: Path) -> None:
     done = mlops("diff", "customers@1", "customers")
     assert done.code == 0
     assert "customers@1 and customers@2 differ: 1 row changed in 1 cell." in done.out
@@ -279,7 +280,7 @@ def test_diff(mlops: Run, two: Project, tmp_path: Path) -> None:
     json.dumps(data, allow_nan=False)
 
 
-def test_diff_with_a_file(mlops: Run, project: Project) -> None:
+def test_diff_with_a_file(mlops: Mlops, project: Project) -> None:
     path = project.root / "t.csv"
     path.write_text("a\n1\n")
     take(project, path, "t")

@@ -20,7 +20,8 @@ from jupyter_mlops.model.wiring import replaced_port
 from jupyter_mlops.project import Project
 
 from ..pipelines.conftest import write_notebook
-from .test_run_reports import POLICY, Mlops, git, mlops, sums, write
+from .command_line import Mlops
+from .test_run_reports import POLICY, git, mlops, sums, write
 
 __all__ = ["mlops", "sums"]  # fixtures
 

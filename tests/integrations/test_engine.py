@@ -17,6 +17,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from papermill.engines import papermill_engines
 
+from jupyter_mlops.integrations import engine_client
 from jupyter_mlops.integrations.engine import MlopsEngine
 
 from .bench import ended
@@ -146,7 +147,7 @@ def test_papermills_options(tmp_path: Path) -> None:
 def test_nbclients_options_that_allow_errors(
     tmp_path: Path, options: dict[str, Any], states: list[str]
 ) -> None:
-    """papermill itself raises in the end for errors that no tag allows, with both engines."""
+    """papermill itself raises in the end for errors that were allowed, with both engines."""
     source = write(tmp_path / "in.ipynb", "1 / 0", "{}['x']", "y = 2", tags={1: "raises-exception"})
     output = tmp_path / "out.ipynb"
     with pytest.raises(papermill.PapermillExecutionError, match=r"KeyError|ZeroDivision"):
@@ -154,6 +155,57 @@ def test_nbclients_options_that_allow_errors(
             source, output, engine_name=ENGINE, progress_bar=False, **options
         )
     assert [cell.metadata.mlops.state for cell in code(output)] == states
+
+
+@pytest.mark.parametrize(
+    ("swallows", "limits", "state", "said"),
+    [
+        (99, {"execution_timeout": 0.5}, "timed out", "the cell did not finish within 0.5 s"),
+        (99, {"execution_timeout": 0.5, "timeout": 0.8}, "timed out", "within 0.8 s"),
+        (2, {"execution_timeout": 1.0}, "completed", ""),
+    ],
+    ids=["swallowed for ever", "longer than the notebook's limit", "swallowed twice"],
+)
+def test_a_cell_that_swallows_its_interrupt(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    swallows: int,
+    limits: dict[str, float],
+    state: str,
+    said: str,
+) -> None:
+    """nbclient interrupts it again and again, and waits for ever."""
+    monkeypatch.setattr(engine_client, "_GRACE", 0.5)
+    source = write(
+        tmp_path / "in.ipynb",
+        f"import time\nfor n in range({swallows}):\n"
+        "    try:\n        time.sleep(60)\n    except KeyboardInterrupt:\n        print(n)",
+        "y = 2",
+    )
+    output = tmp_path / "out.ipynb"
+
+    def execute() -> None:
+        papermill.execute_notebook(
+            source,
+            output,
+            engine_name=ENGINE,
+            progress_bar=False,
+            interrupt_on_timeout=True,
+            **limits,
+        )
+
+    if said:
+        with pytest.raises(papermill.PapermillExecutionError, match=said):
+            execute()
+    else:
+        execute()
+    first, second = code(output)
+    assert first.metadata.mlops.state == state
+    assert first.outputs[0].text.startswith("0\n")
+    assert second.metadata.mlops.state == ("not run" if said else "completed")
+    assert first.metadata.mlops.get("interrupted") == (
+        None if "timeout" in limits else limits["execution_timeout"]
+    )
 
 
 CHILD = """

@@ -116,7 +116,7 @@ def by_papermill(folder: Path, node: Any, **options: Any) -> Any:
     """papermill's own engine, which now and then waits for ever for the end of a cell: again."""
     for attempt in range(3):
         try:
-            return execute(folder, node, "nbclient", execution_timeout=60, **options)
+            return execute(folder, node, "nbclient", **{"execution_timeout": 60, **options})
         except CellTimeoutError:
             if attempt == 2:
                 raise
@@ -214,3 +214,24 @@ def test_options_and_an_older_format(tmp_path: Path) -> None:
         del cell["id"]
     options: dict[str, Any] = {"allow_errors": True, "report_mode": True}
     assert_equal(tmp_path, node, parameters={"a": [1, {"k": None}], "b": "é"}, **options)
+
+
+SLEEPS = "import time\nfor _ in range(600):\n    time.sleep(0.1)"
+CATCHES = "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('caught')"
+
+
+@heavy
+def test_interrupts_at_a_cells_time_limit_and_another_tag(tmp_path: Path, kind: str) -> None:
+    cells = ((SLEEPS, RAISES), (CATCHES, None), ("print('left out')", "slow"), ("6 * 7", SKIP))
+    node = notebook(
+        *(new_code_cell(code, metadata={"tags": [tag] if tag else []}) for code, tag in cells)
+    )
+    options: dict[str, Any] = {"execution_timeout": 1, "interrupt_on_timeout": True}
+    executed = assert_equal(tmp_path, node, kind, skip_cells_with_tag="slow", **options)
+    shown = [len(cell["outputs"]) for cell in executed["cells"] if cell["cell_type"] == "code"]
+    assert shown == [1, 1, 0, 1]
+
+
+def test_an_interrupt_that_nothing_allows_ends_the_notebook(tmp_path: Path) -> None:
+    node = notebook(new_code_cell(SLEEPS), new_code_cell("print('not reached')"))
+    assert_equal(tmp_path, node, execution_timeout=1, interrupt_on_timeout=True)

@@ -12,7 +12,8 @@ import pytest
 from jupyter_mlops.config import Config
 from jupyter_mlops.project import Project
 from jupyter_mlops.promotion import Promotion, plan, promote
-from tests.cli.test_registry_verbs import Run, mlops
+from tests.cli.command_line import Mlops
+from tests.cli.test_registry_verbs import mlops
 
 from .promoting import Session, by_papermill, git, named, session
 from .reading import WORK
@@ -104,7 +105,7 @@ def again(project: Project, work: Session, first: Promotion) -> None:
 @pytest.mark.parametrize("name", ["taxi_fares", "ames_prices"])
 @pytest.mark.full
 def test_a_clone_without_our_folder(
-    project: Project, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, mlops: Run
+    project: Project, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, mlops: Mlops
 ) -> None:
     book = named(name)
     with session(project, book) as work:

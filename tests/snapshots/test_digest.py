@@ -1,4 +1,4 @@
-"""Digests: the same for the same data however it lies in memory, another for any change."""
+"""Digests: what the format is, and what has none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 import sys
 import uuid
 from decimal import Decimal
-from struct import pack
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from jupyter_mlops.snapshots import (
     LEAF_ROWS,
@@ -29,12 +26,7 @@ from jupyter_mlops.snapshots import (
     kind_of,
 )
 
-N = LEAF_ROWS + 77  # More than a leaf, and no multiple of anything.
-
-
-def ident(value: Any) -> str:
-    return digest(value).id
-
+from .digesting import BASE, N, ident
 
 # --- What the format is: these never change without a new version of it. ---------------------
 
@@ -140,289 +132,6 @@ def test_strings_have_the_same_leaves_whatever_holds_them() -> None:
     arrays = [values_of(pa.array(missing, kind)) for kind in types]
     found = [leaves_of(node) for node in (*series, *arrays)]
     assert all(leaf == found[0] for leaf in found)
-
-
-# --- The same data ----------------------------------------------------------------------------
-
-
-@settings(max_examples=40)
-@given(
-    st.sampled_from(["i1", "i8", "u2", "f4", "f8", "c16", "M8[s]", "?", "U3", "S2", ">i4", ">f8"]),
-    st.integers(0, 40),
-    st.integers(1, 5),
-    st.integers(0, 2**32 - 1),
-)
-def test_memory_order_does_not_matter(dtype: str, rows: int, columns: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    array = rng.integers(0, 100, (rows, columns)).astype(dtype)
-    same = [
-        array.copy(),
-        np.asfortranarray(array),
-        np.repeat(array, 2, axis=0)[::2],
-        array[::-1].copy()[::-1],
-        array.astype(array.dtype.newbyteorder()),
-    ]
-    assert {ident(other) for other in same} == {ident(array)}
-    assert ident(array.T.copy()) == ident(array.T)
-
-
-def test_memory_order_of_more_than_a_leaf() -> None:
-    array = np.random.default_rng(0).normal(size=(N // 3, 5))
-    assert ident(np.asfortranarray(array)) == ident(array)
-    assert ident(np.repeat(array, 2, axis=1)[:, ::2]) == ident(array)
-
-
-plain = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(max_size=8),
-    st.decimals(allow_nan=False), st.dates(), st.datetimes(), st.timedeltas(), st.uuids(),
-)  # fmt: skip
-columns = st.one_of(
-    st.lists(st.floats(), min_size=2, max_size=2).map(lambda v: pd.array(v * 10, "float64")),
-    st.lists(st.text(), min_size=20, max_size=20).map(lambda v: pd.array(v, "str")),
-    st.lists(st.none() | st.text(), min_size=20, max_size=20).map(
-        lambda v: pd.array(v, "string[pyarrow]")
-    ),
-    st.lists(st.none() | st.integers(-9, 9), min_size=20, max_size=20).map(
-        lambda v: pd.array(v, "Int32")
-    ),
-    st.lists(st.none() | st.booleans(), min_size=20, max_size=20).map(
-        lambda v: pd.array(v, pd.ArrowDtype(pa.bool_()))
-    ),
-    st.lists(st.none() | st.sampled_from("abc"), min_size=20, max_size=20).map(pd.Categorical),
-    st.lists(plain, min_size=20, max_size=20).map(
-        lambda v: pd.array(np.array([*v, 0], object)[:-1], object)
-    ),
-)
-
-
-@settings(max_examples=60)
-@given(st.lists(columns, min_size=1, max_size=4), st.integers(1, 19))
-def test_slices_copies_and_concatenations_of_frames(arrays: list[Any], cut: int) -> None:
-    frame = pd.DataFrame(dict(enumerate(arrays)))
-    expected = ident(frame)
-    assert ident(frame.copy()) == expected
-    assert ident(frame.copy(deep=False)) == expected
-    assert fingerprint(frame) == fingerprint(frame.copy())
-    assert ident(pd.concat([frame, frame], ignore_index=True)[:20]) == expected
-    tail = frame.iloc[cut:]
-    assert ident(tail) == ident(tail.copy())
-    joined = pd.concat([frame.iloc[:cut], frame.iloc[cut:]], ignore_index=True)
-    if (joined.dtypes == frame.dtypes).all():
-        assert ident(joined) == expected
-
-
-arrow_values = st.one_of(
-    st.tuples(st.just(pa.int16()), st.lists(st.none() | st.integers(-5, 5), max_size=40)),
-    st.tuples(st.just(pa.bool_()), st.lists(st.none() | st.booleans(), max_size=40)),
-    st.tuples(st.just(pa.string()), st.lists(st.none() | st.text(max_size=5), max_size=40)),
-    st.tuples(st.just(pa.large_string()), st.lists(st.none() | st.text(max_size=5), max_size=40)),
-    st.tuples(st.just(pa.string_view()), st.lists(st.none() | st.text(max_size=20), max_size=40)),
-    st.tuples(st.just(pa.binary(2)), st.lists(st.none() | st.just(b"ab"), max_size=40)),
-    st.tuples(
-        st.just(pa.list_(pa.string())),
-        st.lists(st.none() | st.lists(st.none() | st.text(max_size=2), max_size=3), max_size=30),
-    ),
-    st.tuples(
-        st.just(pa.list_(pa.int8(), 2)),
-        st.lists(st.none() | st.just([1, None]) | st.just([3, 4]), max_size=30),
-    ),
-    st.tuples(
-        st.just(pa.struct([("a", pa.int8()), ("b", pa.bool_())])),
-        st.lists(
-            st.none() | st.fixed_dictionaries({"a": st.none() | st.just(1), "b": st.booleans()}),
-            max_size=30,
-        ),
-    ),
-    st.tuples(
-        st.just(pa.map_(pa.string(), pa.int8())),
-        st.lists(st.none() | st.lists(st.tuples(st.text(max_size=2), st.just(1)), max_size=2),
-                 max_size=30),
-    ),
-    st.tuples(st.just(pa.null()), st.lists(st.none(), max_size=20)),
-    st.tuples(st.just(pa.decimal128(6, 2)), st.just([None, Decimal("1.25")])),
-)  # fmt: skip
-
-
-@settings(max_examples=150)
-@given(arrow_values, st.data())
-def test_chunks_offsets_and_slices_of_arrow(typed: tuple[Any, list[Any]], data: Any) -> None:
-    kind, values = typed
-    array = pa.array(values, kind)
-    expected = ident(pa.table({"c": array}))
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(values)), max_size=3)))
-    pieces = [array[a:b] for a, b in zip([0, *cuts], [*cuts, len(values)], strict=True)]
-    assert ident(pa.table({"c": pa.chunked_array(pieces, kind)})) == expected
-    padding = data.draw(st.integers(0, 9))
-    longer = pa.concat_arrays([pa.array([None] * padding, kind), array, array])
-    assert ident(pa.table({"c": longer[padding : padding + len(values)]})) == expected
-
-
-def test_chunks_across_leaves() -> None:
-    values = pa.array([None if i % 11 == 0 else f"r{i}" for i in range(N)])
-    chunked = pa.chunked_array([values[:10], values[10 : LEAF_ROWS + 3], values[LEAF_ROWS + 3 :]])
-    assert ident(pa.table({"c": chunked})) == ident(pa.table({"c": values}))
-
-
-def test_what_lies_below_a_missing_value_is_not_data() -> None:
-    mask = np.array([False, True, False])
-    ours = [pd.arrays.IntegerArray(np.array([1, x, 3]), mask) for x in (0, 99)]
-    assert ident(pd.Series(ours[0])) == ident(pd.Series(ours[1]))
-    validity = pa.py_buffer(b"\x05")
-    offsets = pa.py_buffer(np.array([0, 1, 3, 4], "i4").tobytes())
-    hidden = pa.StringArray.from_buffers(3, offsets, pa.py_buffer(b"aXXb"), validity)
-    assert hidden.to_pylist() == ["a", None, "b"]
-    assert ident(hidden) == ident(pa.array(["a", None, "b"]))
-    numbers = pa.Array.from_buffers(
-        pa.int64(), 3, [validity, pa.py_buffer(np.array([1, 99, 3]).tobytes())]
-    )
-    assert ident(numbers) == ident(pa.array([1, None, 3]))
-
-
-def test_a_dictionary_is_the_values_it_stands_for() -> None:
-    one = pa.DictionaryArray.from_arrays(pa.array([0, 1, None], pa.int8()), pa.array(["a", "b"]))
-    other = pa.DictionaryArray.from_arrays(pa.array([1, 0, None], pa.int8()), pa.array(["b", "a"]))
-    assert ident(one) == ident(other)
-    assert ident(pa.chunked_array([one[:1], other[1:]])) == ident(one)
-    assert ident(one) != ident(pa.array(["a", "b", None]))
-    kind = pa.dictionary(pa.int8(), pa.string(), ordered=True)
-    orders = [
-        pa.DictionaryArray.from_arrays([i, j], pa.array(names), ordered=True)
-        for i, j, names in ((0, 1, ["a", "b"]), (1, 0, ["b", "a"]))
-    ]
-    assert orders[0].cast(kind).to_pylist() == orders[1].cast(kind).to_pylist()
-    assert ident(orders[0]) != ident(orders[1])
-
-
-def test_sparse_matrices_are_what_they_hold() -> None:
-    dense = np.array([[0, 2.0, 0], [1.0, 0, 3.0]])
-    csr = sp.csr_matrix(dense)
-    messy = sp.csr_matrix((np.array([1.0, 1, 3, 1]), np.array([1, 1, 2, 0]), np.array([0, 2, 4])))
-    before = messy.indices.copy()
-    assert ident(messy) == ident(csr)
-    assert (messy.indices == before).all()
-    assert messy.nnz == 4
-    for form in ("csr", "csc", "coo", "bsr", "dia", "lil", "dok"):
-        assert ident(sp.csr_matrix(dense).asformat(form)) == ident(csr.asformat(form).copy())
-    assert len({ident(csr.asformat(f)) for f in ("csr", "csc", "coo")}) == 3
-    assert ident(sp.csr_array(dense)) != ident(csr)
-    wide = csr.copy()
-    wide.indices, wide.indptr = wide.indices.astype("i8"), wide.indptr.astype("i8")
-    assert ident(wide) == ident(csr)
-
-
-# --- A change -----------------------------------------------------------------------------------
-
-
-@settings(max_examples=100)
-@given(st.lists(plain, min_size=1, max_size=8), plain, st.data())
-def test_any_other_element_is_another_digest(values: list[Any], new: Any, data: Any) -> None:
-    where = data.draw(st.integers(0, len(values) - 1))
-    changed = [*values[:where], new, *values[where + 1 :]]
-    # A NaN's sign and payload are not in its text.
-    exact = [[(type(v), pack("<d", v) if type(v) is float else repr(v)) for v in vs]
-             for vs in (values, changed)]  # fmt: skip
-    same = exact[0] == exact[1]
-    ours, theirs = (pd.Series([*v, 0], dtype=object)[:-1] for v in (values, changed))
-    assert (ident(ours) == ident(theirs)) == same
-    assert (ident(values) == ident(changed)) == same
-
-
-BASE: dict[str, Any] = {"a": [1, 2, 3], "b": [1.0, 2.0, 3.0], "c": ["x", "y", "z"]}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda d: d.assign(a=[1, 2, 4]),
-        lambda d: d.assign(b=[1.0, 2.0, np.nextafter(3, 4)]),
-        lambda d: d.assign(c=["x", "y", "zz"]),
-        lambda d: d.assign(c=["xy", "", "z"]),
-        lambda d: d.assign(c=["x", "y", None]),
-        lambda d: d.astype({"a": "int32"}),
-        lambda d: d.astype({"a": "Int64"}),
-        lambda d: d.astype({"a": "float64"}),
-        lambda d: d.astype({"c": "object"}),
-        lambda d: d.astype({"c": "string"}),
-        lambda d: d.astype({"c": "string[python]"}),
-        lambda d: d.astype({"c": "category"}),
-        lambda d: d.astype({"c": pd.ArrowDtype(pa.string())}),
-        lambda d: d.rename(columns={"a": "A"}),
-        lambda d: d.rename_axis(columns="k"),
-        lambda d: d.rename_axis("k"),
-        lambda d: d[["b", "a", "c"]],
-        lambda d: d.iloc[::-1],
-        lambda d: d.iloc[[1, 0, 2]].reset_index(drop=True),
-        lambda d: d.iloc[:2],
-        lambda d: d.set_index("a"),
-        lambda d: d.set_axis([0, 1, 2]),
-        lambda d: d.set_axis(pd.RangeIndex(1, 4)),
-        lambda d: d.set_axis(["a", "a", "c"], axis=1),
-        lambda d: d.set_axis(["a", "b", 1], axis=1),
-        lambda d: d.set_axis(pd.MultiIndex.from_tuples([(1, 2)] * 3), axis=1),
-        lambda d: d.drop(columns="c"),
-        lambda d: pd.concat([d, d[["a"]]], axis=1),
-        lambda d: d["a"],
-        lambda d: d.to_dict("list"),
-        lambda d: pa.Table.from_pandas(d),
-        lambda d: (c := d.copy(), c.attrs.update(k=1))[0],
-        lambda d: (c := d.copy(), c.attrs.update(k=2))[0],
-    ],
-)  # fmt: skip
-def test_any_change_of_a_frame_is_another_digest(change: Any) -> None:
-    frame = pd.DataFrame(BASE)
-    changed = change(frame)
-    assert ident(changed) != ident(frame)
-    others = [frame.assign(a=[1, 2, 4]), frame.astype({"a": "int32"}), frame[["b", "a", "c"]]]
-    assert [ident(o) for o in others].count(ident(changed)) <= 1
-
-
-def test_each_of_the_spellings_of_a_type_is_its_own() -> None:
-    values = ["x", "y"]
-    spelled = [
-        pd.Series(values, dtype=kind)
-        for kind in ("object", "str", "string[python]", "string[pyarrow]", "category",
-                     pd.ArrowDtype(pa.string()), pd.ArrowDtype(pa.large_string()))
-    ]  # fmt: skip
-    assert len({ident(s) for s in spelled}) == len(spelled)
-    stamps = pd.Series(pd.to_datetime(["2024-01-01"]))
-    spelled = [stamps, stamps.dt.as_unit("s"), stamps.dt.tz_localize("UTC"),
-               stamps.dt.tz_localize("Asia/Tokyo"), stamps.dt.to_period("D"),
-               stamps.astype(object)]  # fmt: skip
-    assert len({ident(s) for s in spelled}) == len(spelled)
-
-
-def test_floats_are_their_bits() -> None:
-    bits = np.array([0x7FF8000000000000, 0x7FF8000000000001, 0, 1 << 63], "u8").view("f8")
-    assert len({ident(np.array([v])) for v in bits}) == 4
-    assert len({ident([float(v)]) for v in bits}) == 4
-
-
-def test_text_that_is_cut_differently_differs() -> None:
-    assert ident(["ab", "c"]) != ident(["a", "bc"])
-    assert ident([b"1", 1, "1", 1.0, True]) != ident(["1", 1, b"1", 1.0, True])
-    assert ident([True]) != ident([1]) != ident([1.0])
-
-
-def test_containers_differ_by_kind_and_order() -> None:
-    a, b = np.zeros(2), np.ones(2)
-    found = [[a, b], (a, b), [b, a], {"x": a, "y": b}, {"y": b, "x": a}, {"x": a}, [[a], b]]
-    assert len({ident(v) for v in found}) == len(found)
-    assert ident({"x", "y", "z"}) == ident({"z", "y", "x"})
-
-
-def test_index_details() -> None:
-    days = pd.date_range("2024", periods=4)
-    with_freq, without = (
-        pd.Series(range(4), days),
-        pd.Series(range(4), pd.DatetimeIndex(list(days))),
-    )
-    assert ident(with_freq) != ident(without)
-    product = pd.MultiIndex.from_product([["a", "b"], [1, 2]])
-    cut = product[:2]  # Its levels still know of "b".
-    assert ident(pd.Series([1, 2], cut)) == ident(
-        pd.Series([1, 2], pd.MultiIndex.from_tuples([("a", 1), ("a", 2)]))
-    )
-    assert ident(pd.DataFrame([[1, 2]])) == ident(pd.DataFrame([[1, 2]])[[0, 1]])
 
 
 # --- What there is of it ------------------------------------------------------------------------

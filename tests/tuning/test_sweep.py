@@ -22,7 +22,8 @@ from jupyter_mlops.tuning import Combination, sweep
 from jupyter_mlops.tuning.outcome import SweepOutcome
 from jupyter_mlops.tuning.workers import Workers
 
-from ..cli.test_run import Mlops, mlops
+from ..cli.command_line import Mlops
+from ..cli.test_run import mlops
 from ..pipelines.conftest import write_notebook
 from .conftest import logged
 

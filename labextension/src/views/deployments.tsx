@@ -2,21 +2,21 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { launchIcon, stopIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { asApiError, type ApiError } from '../model/errors';
 import { formatAge } from '../model/format';
 import type { MLops } from '../model/mlops';
 import type { ProjectData } from '../model/project';
 import type { IDeployment } from '../model/types';
+import { Confirm, useConfirming } from './confirming';
 import { useNow, useStore } from './hooks';
 import {
+  Awaited,
   Chip,
   Command,
   CopyButton,
   ErrorMessage,
+  Failure,
   IconButton,
-  Message,
-  Skeleton,
-  TextButton
+  Message
 } from './parts';
 
 interface IDeploymentsProps {
@@ -41,11 +41,7 @@ function DeploymentsOf(props: IDeploymentsProps & { project: ProjectData }): JSX
   const now = useNow();
   const retry = () => void project.deployments.retry();
   if (data === null) {
-    return error === null ? (
-      <Skeleton rows={1} trans={trans} />
-    ) : (
-      <ErrorMessage error={error} trans={trans} onRetry={retry} />
-    );
+    return <Awaited error={error} rows={1} trans={trans} onRetry={retry} />;
   }
   if (data.length === 0) {
     const name = models?.[0]?.name ?? 'NAME';
@@ -79,9 +75,6 @@ function DeploymentsOf(props: IDeploymentsProps & { project: ProjectData }): JSX
   );
 }
 
-/** How long a Stop waits for its confirmation, in milliseconds. */
-const CONFIRM_MS = 6000;
-
 function DeploymentItem(props: {
   deployment: IDeployment;
   now: number;
@@ -89,34 +82,14 @@ function DeploymentItem(props: {
   stop: () => Promise<void>;
 }): JSX.Element {
   const { deployment, trans } = props;
-  const [stage, setStage] = React.useState<'idle' | 'confirm' | 'stopping'>('idle');
-  const [failure, setFailure] = React.useState<ApiError | null>(null);
-  React.useEffect(() => {
-    if (stage !== 'confirm') {
-      return undefined;
-    }
-    const timer = setTimeout(() => setStage('idle'), CONFIRM_MS);
-    return () => clearTimeout(timer);
-  }, [stage]);
-  const stop = () => {
-    setStage('stopping');
-    setFailure(null);
-    props
-      .stop()
-      .catch(cause => setFailure(asApiError(cause)))
-      .finally(() => setStage('idle'));
-  };
+  const item = useConfirming();
   const running = deployment.status !== 'stopped';
   const label = `${deployment.model}@${deployment.selector}`;
   return (
     <li
       className="jp-mlops-item jp-mlops-deployment"
       data-deployment={deployment.id}
-      onKeyDown={event => {
-        if (event.key === 'Escape') {
-          setStage('idle');
-        }
-      }}
+      onKeyDown={item.onKeyDown}
     >
       <div className="jp-mlops-item-line">
         <span className="jp-mlops-item-name" title={label}>
@@ -140,24 +113,21 @@ function DeploymentItem(props: {
         </Chip>
         <span className="jp-mlops-spacer" />
         {running &&
-          (stage === 'confirm' ? (
-            <span className="jp-mlops-confirm">
-              <TextButton
-                kind="warn"
-                className="jp-mlops-stop-confirm"
-                label={trans.__('Stop it')}
-                autoFocus
-                onClick={stop}
-              />
-              <TextButton label={trans.__('Keep')} onClick={() => setStage('idle')} />
-            </span>
+          (item.stage === 'confirm' ? (
+            <Confirm
+              className="jp-mlops-stop-confirm"
+              label={trans.__('Stop it')}
+              onConfirm={() => item.work(props.stop)}
+              onDrop={item.drop}
+              trans={trans}
+            />
           ) : (
             <IconButton
               icon={stopIcon}
               className="jp-mlops-stop"
               label={trans.__('Stop %1…', label)}
-              disabled={stage === 'stopping'}
-              onClick={() => setStage('confirm')}
+              disabled={item.stage === 'busy'}
+              onClick={item.ask}
             />
           ))}
       </div>
@@ -190,11 +160,7 @@ function DeploymentItem(props: {
           {warning}
         </div>
       ))}
-      {failure && (
-        <div className="jp-mlops-item-error" role="alert">
-          {failure.message} {failure.hint}
-        </div>
-      )}
+      <Failure failure={item.failure} />
     </li>
   );
 }

@@ -1,5 +1,5 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { clearIcon, searchIcon } from '@jupyterlab/ui-components';
+import { searchIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { mlopsIcon } from '../icons';
@@ -9,8 +9,9 @@ import type { MLops } from '../model/mlops';
 import type { ProjectData } from '../model/project';
 import { groupId, isGroupId, versionId } from '../model/rows';
 import type { VersionActions } from './actions';
+import { FilterBox } from './filterbox';
 import { useStore } from './hooks';
-import { ErrorMessage, IconButton, Message, Skeleton, TextButton } from './parts';
+import { Awaited, ErrorMessage, Message, TextButton } from './parts';
 import { ModelTree } from './tree';
 import { FirstCell } from './whole';
 
@@ -63,24 +64,14 @@ function ModelsOf(props: IModelsProps & { project: ProjectData }): JSX.Element {
     [open, few, filtering]
   );
 
+  const retry = () => void project.models.retry();
   if (data === null) {
-    return error === null ? (
-      <Skeleton rows={3} trans={trans} />
-    ) : (
-      <ErrorMessage error={error} trans={trans} onRetry={() => void project.models.retry()} />
-    );
+    return <Awaited error={error} rows={3} trans={trans} onRetry={retry} />;
   }
   if (data.length === 0) {
     return (
       <div className="jp-mlops-models">
-        {error && (
-          <ErrorMessage
-            compact
-            error={error}
-            trans={trans}
-            onRetry={() => void project.models.retry()}
-          />
-        )}
+        {error && <ErrorMessage compact error={error} trans={trans} onRetry={retry} />}
         <Message
           className="jp-mlops-empty"
           icon={mlopsIcon}
@@ -102,15 +93,14 @@ function ModelsOf(props: IModelsProps & { project: ProjectData }): JSX.Element {
   }
   return (
     <div className="jp-mlops-models">
-      {error && (
-        <ErrorMessage
-          compact
-          error={error}
-          trans={trans}
-          onRetry={() => void project.models.retry()}
-        />
-      )}
-      <FilterBox value={filter} onChange={setFilter} trans={trans} />
+      {error && <ErrorMessage compact error={error} trans={trans} onRetry={retry} />}
+      <FilterBox
+        value={filter}
+        onChange={setFilter}
+        label={trans.__('Filter model versions')}
+        placeholder={trans.__('Filter by model, alias, run, notebook or metric')}
+        trans={trans}
+      />
       {models.length === 0 ? (
         <Message
           className="jp-mlops-no-match"
@@ -136,42 +126,6 @@ function ModelsOf(props: IModelsProps & { project: ProjectData }): JSX.Element {
           }}
           reveal={reveal}
         />
-      )}
-    </div>
-  );
-}
-
-function FilterBox(props: {
-  value: string;
-  onChange: (value: string) => void;
-  trans: TranslationBundle;
-}): JSX.Element {
-  const { trans } = props;
-  const input = React.useRef<HTMLInputElement>(null);
-  const clear = () => {
-    props.onChange('');
-    input.current?.focus();
-  };
-  return (
-    <div className="jp-mlops-filter">
-      <searchIcon.react tag="span" className="jp-mlops-filter-icon" height="14px" width="14px" />
-      <input
-        ref={input}
-        type="text"
-        spellCheck={false}
-        aria-label={trans.__('Filter model versions')}
-        placeholder={trans.__('Filter by model, alias, run, notebook or metric')}
-        value={props.value}
-        onChange={event => props.onChange(event.target.value)}
-        onKeyDown={event => {
-          if (event.key === 'Escape' && props.value !== '') {
-            event.stopPropagation();
-            clear();
-          }
-        }}
-      />
-      {props.value !== '' && (
-        <IconButton icon={clearIcon} label={trans.__('Clear the filter')} onClick={clear} />
       )}
     </div>
   );

@@ -162,6 +162,32 @@ export function ErrorMessage(props: {
   );
 }
 
+/** What a section shows before its data are there: that they come, or why they do not. */
+export function Awaited(props: {
+  error: ApiError | null;
+  rows: number;
+  trans: TranslationBundle;
+  onRetry: () => void;
+}): JSX.Element {
+  return props.error === null ? (
+    <Skeleton rows={props.rows} trans={props.trans} />
+  ) : (
+    <ErrorMessage error={props.error} trans={props.trans} onRetry={props.onRetry} />
+  );
+}
+
+/** Why what a person asked for was not done, beside the thing itself. */
+export function Failure(props: { failure: ApiError | null }): JSX.Element | null {
+  const { failure } = props;
+  return (
+    failure && (
+      <div className="jp-mlops-item-error" role="alert">
+        {failure.message} {failure.hint}
+      </div>
+    )
+  );
+}
+
 /** A line above the sections that can be closed. */
 export function Banner(props: {
   kind: 'warn' | 'info';

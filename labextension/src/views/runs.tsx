@@ -3,7 +3,6 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { deleteIcon, editIcon, listIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import type { ApiError } from '../model/errors';
 import { asApiError } from '../model/errors';
 import { formatAge, formatNumber, shorten } from '../model/format';
 import type { MLops } from '../model/mlops';
@@ -11,8 +10,10 @@ import type { ProjectData } from '../model/project';
 import { SHOWN_RUNS, choose, keyMetric, pairOf } from '../model/runs';
 import type { IRunSummary } from '../model/types';
 import { showComparison } from './compare';
+import { CompareBar } from './comparebar';
+import { Confirm, useConfirming } from './confirming';
 import { useNow, useStore } from './hooks';
-import { Chip, ErrorMessage, IconButton, Message, Skeleton, TextButton } from './parts';
+import { Awaited, Chip, ErrorMessage, Failure, IconButton, Message } from './parts';
 import { FirstCell } from './whole';
 
 interface IRunsProps {
@@ -38,8 +39,6 @@ function RunsOf(props: IRunsProps & { project: ProjectData }): JSX.Element {
   const now = useNow();
   const list = React.useRef<HTMLUListElement>(null);
   const [chosen, setChosen] = React.useState<string[]>([]);
-  const [busy, setBusy] = React.useState(false);
-  const [failure, setFailure] = React.useState<ApiError | null>(null);
   const there = revealed !== null && data?.some(run => run.run_id === revealed.run);
   React.useEffect(() => {
     if (revealed !== null && there) {
@@ -51,11 +50,7 @@ function RunsOf(props: IRunsProps & { project: ProjectData }): JSX.Element {
   }, [revealed, there]);
   const retry = () => void project.runs.retry();
   if (data === null) {
-    return error === null ? (
-      <Skeleton rows={2} trans={trans} />
-    ) : (
-      <ErrorMessage error={error} trans={trans} onRetry={retry} />
-    );
+    return <Awaited error={error} rows={2} trans={trans} onRetry={retry} />;
   }
   if (data.length === 0) {
     return (
@@ -65,39 +60,23 @@ function RunsOf(props: IRunsProps & { project: ProjectData }): JSX.Element {
     );
   }
   const pair = pairOf(data, chosen);
-  const compare = () => {
+  const compare = async (shown: () => void) => {
     if (pair !== null) {
-      setBusy(true);
-      setFailure(null);
-      mlops.api
-        .compare(project.path, pair[0].run_id, pair[1].run_id)
-        .then(comparison => showComparison(comparison, trans))
-        .catch(cause => setFailure(asApiError(cause)))
-        .finally(() => setBusy(false));
+      const [a, b] = pair;
+      const found = await mlops.api.compare(project.path, a.run_id, b.run_id);
+      shown();
+      await showComparison(found, trans);
     }
   };
   return (
     <>
       {error && <ErrorMessage compact error={error} trans={trans} onRetry={retry} />}
-      <div className="jp-mlops-runs-bar">
-        <span className="jp-mlops-muted" role="status">
-          {pair === null
-            ? trans.__('Tick two to compare')
-            : trans.__('%1 and %2', shorten(pair[0].name, 24), shorten(pair[1].name, 24))}
-        </span>
-        <span className="jp-mlops-spacer" />
-        <TextButton
-          className="jp-mlops-compare-chosen"
-          label={busy ? trans.__('Comparing…') : trans.__('Compare')}
-          disabled={pair === null || busy}
-          onClick={compare}
-        />
-      </div>
-      {failure && (
-        <div className="jp-mlops-item-error" role="alert">
-          {failure.message} {failure.hint}
-        </div>
-      )}
+      <CompareBar
+        className="jp-mlops-compare-chosen"
+        pair={pair && trans.__('%1 and %2', shorten(pair[0].name, 24), shorten(pair[1].name, 24))}
+        compare={compare}
+        trans={trans}
+      />
       <ul className="jp-mlops-list" aria-label={trans.__('Runs')} ref={list}>
         {data.map(run => (
           <RunItem
@@ -122,9 +101,6 @@ function RunsOf(props: IRunsProps & { project: ProjectData }): JSX.Element {
   );
 }
 
-/** How long Delete waits for its confirmation, in milliseconds. */
-const CONFIRM_MS = 6000;
-
 function RunItem(props: {
   run: IRunSummary;
   mlops: MLops;
@@ -136,33 +112,14 @@ function RunItem(props: {
   trans: TranslationBundle;
 }): JSX.Element {
   const { run, mlops, project, trans } = props;
-  const [stage, setStage] = React.useState<'idle' | 'confirm' | 'busy'>('idle');
-  const [failure, setFailure] = React.useState<ApiError | null>(null);
-  React.useEffect(() => {
-    if (stage !== 'confirm') {
-      return undefined;
-    }
-    const timer = setTimeout(() => setStage('idle'), CONFIRM_MS);
-    return () => clearTimeout(timer);
-  }, [stage]);
-  const work = (action: () => Promise<void>) => {
-    setStage('busy');
-    setFailure(null);
-    action()
-      .catch(cause => setFailure(asApiError(cause)))
-      .finally(() => setStage('idle'));
-  };
+  const item = useConfirming();
   const metric = keyMetric(run.metrics);
   const where = run.notebook ?? run.pipeline ?? run.experiment ?? '';
   return (
     <li
       className={`jp-mlops-item jp-mlops-run ${props.revealed ? 'jp-mlops-mod-revealed' : ''}`}
       data-run={run.run_id}
-      onKeyDown={event => {
-        if (event.key === 'Escape') {
-          setStage('idle');
-        }
-      }}
+      onKeyDown={item.onKeyDown}
     >
       <div className="jp-mlops-item-line">
         <label className="jp-mlops-run-choose">
@@ -176,32 +133,29 @@ function RunItem(props: {
         )}
         {run.registered && <Chip kind="champion">{run.registered}</Chip>}
         <span className="jp-mlops-spacer" />
-        {stage === 'confirm' ? (
-          <span className="jp-mlops-confirm">
-            <TextButton
-              kind="warn"
-              className="jp-mlops-delete-confirm"
-              label={trans.__('Delete it')}
-              autoFocus
-              onClick={() => work(() => remove(mlops, project, run, trans))}
-            />
-            <TextButton label={trans.__('Keep')} onClick={() => setStage('idle')} />
-          </span>
+        {item.stage === 'confirm' ? (
+          <Confirm
+            className="jp-mlops-delete-confirm"
+            label={trans.__('Delete it')}
+            onConfirm={() => item.work(() => remove(mlops, project, run, trans))}
+            onDrop={item.drop}
+            trans={trans}
+          />
         ) : (
           <span className="jp-mlops-run-actions">
             <IconButton
               icon={editIcon}
               className="jp-mlops-rename"
               label={trans.__('Rename %1…', run.name)}
-              disabled={stage === 'busy'}
-              onClick={() => work(() => rename(mlops, project, run, trans))}
+              disabled={item.stage === 'busy'}
+              onClick={() => item.work(() => rename(mlops, project, run, trans))}
             />
             <IconButton
               icon={deleteIcon}
               className="jp-mlops-delete"
               label={trans.__('Delete %1…', run.name)}
-              disabled={stage === 'busy'}
-              onClick={() => setStage('confirm')}
+              disabled={item.stage === 'busy'}
+              onClick={item.ask}
             />
           </span>
         )}
@@ -218,11 +172,7 @@ function RunItem(props: {
         <span className="jp-mlops-item-when">{formatAge(run.started, props.now, 'narrow')}</span>
       </div>
       {run.note && <div className="jp-mlops-item-note">{run.note}</div>}
-      {failure && (
-        <div className="jp-mlops-item-error" role="alert">
-          {failure.message} {failure.hint}
-        </div>
-      )}
+      <Failure failure={item.failure} />
     </li>
   );
 }

@@ -7,7 +7,7 @@ import type { MLops } from '../model/mlops';
 import type { ProjectData } from '../model/project';
 import type { ISchedule } from '../model/types';
 import { useNow, useStore } from './hooks';
-import { Banner, Chip, Command, ErrorMessage, Message, Skeleton } from './parts';
+import { Awaited, Banner, Chip, Command, ErrorMessage, Message } from './parts';
 
 interface ISchedulesProps {
   mlops: MLops;
@@ -30,11 +30,7 @@ function SchedulesOf(props: ISchedulesProps & { project: ProjectData }): JSX.Ele
   const now = useNow();
   const retry = () => void project.schedules.retry();
   if (data === null) {
-    return error === null ? (
-      <Skeleton rows={1} trans={trans} />
-    ) : (
-      <ErrorMessage error={error} trans={trans} onRetry={retry} />
-    );
+    return <Awaited error={error} rows={1} trans={trans} onRetry={retry} />;
   }
   if (data.schedules.length === 0) {
     return (

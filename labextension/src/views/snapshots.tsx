@@ -1,16 +1,8 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import {
-  caretDownIcon,
-  caretRightIcon,
-  clearIcon,
-  deleteIcon,
-  searchIcon
-} from '@jupyterlab/ui-components';
+import { caretDownIcon, caretRightIcon, deleteIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { aliasIcon, insertIcon } from '../icons';
-import type { ApiError } from '../model/errors';
-import { asApiError } from '../model/errors';
 import { formatAge, formatSize, formatTime, shorten } from '../model/format';
 import type { Memory } from '../model/memory';
 import type { MLops } from '../model/mlops';
@@ -26,9 +18,21 @@ import {
 } from '../model/snapshots';
 import type { ISnapshot, ISnapshotName } from '../model/types';
 import type { SnapshotActions } from './actions';
+import { CompareBar } from './comparebar';
+import { Confirm, useConfirming } from './confirming';
 import { watchDrag } from './drag';
+import { FilterBox } from './filterbox';
 import { useNow, useStore } from './hooks';
-import { Chip, Command, ErrorMessage, IconButton, Message, Skeleton, TextButton } from './parts';
+import {
+  Awaited,
+  Chip,
+  Command,
+  ErrorMessage,
+  Failure,
+  IconButton,
+  Message,
+  TextButton
+} from './parts';
 import { removeSnapshot, tagSnapshot } from './snapshotchanges';
 import { showSnapshotDiff } from './snapshotdiff';
 
@@ -61,39 +65,28 @@ function SnapshotsOf(props: ISnapshotsProps & { project: ProjectData }): JSX.Ele
   const { open } = useStore(memory);
   const now = useNow();
   const [chosen, setChosen] = React.useState<string[]>([]);
-  const [busy, setBusy] = React.useState(false);
-  const [failure, setFailure] = React.useState<ApiError | null>(null);
   // Decided once for each name: one that comes must not fold the others.
   const unfolded = React.useRef(new Map<string, boolean>());
   // A filter that finds nothing, or is being cleared, keeps its box.
   const seen = React.useRef(false);
   const retry = () => void project.snapshots.retry();
   if (data === null) {
-    return error === null ? (
-      <Skeleton rows={2} trans={trans} />
-    ) : (
-      <ErrorMessage error={error} trans={trans} onRetry={retry} />
-    );
+    return <Awaited error={error} rows={2} trans={trans} onRetry={retry} />;
   }
   const { wanted } = project;
   const nothing = data.names.length === 0 && wanted.search === '';
   seen.current ||= !nothing;
   const pair = pairOf(data.names, chosen);
-  const compare = () => {
+  const compare = async (shown: () => void) => {
     if (pair !== null) {
-      setBusy(true);
-      setFailure(null);
-      showSnapshotDiff(mlops.api, project.path, pair[0].spec, pair[1].spec, trans, () =>
-        setBusy(false)
-      )
-        .catch(cause => setFailure(asApiError(cause)))
-        .finally(() => setBusy(false));
+      const [a, b] = pair;
+      await showSnapshotDiff(mlops.api, project.path, a.spec, b.spec, trans, shown);
     }
   };
   return (
     <>
       {error && <ErrorMessage compact error={error} trans={trans} onRetry={retry} />}
-      {seen.current && <FilterBox project={project} trans={trans} />}
+      {seen.current && <NameFilter project={project} trans={trans} />}
       {(data.hidden > 0 || wanted.automatic) && <Automatic {...{ project, data, trans }} />}
       {nothing && <Empty trans={trans} />}
       {data.names.length === 0 && wanted.search !== '' && (
@@ -102,27 +95,13 @@ function SnapshotsOf(props: ISnapshotsProps & { project: ProjectData }): JSX.Ele
         </p>
       )}
       {(data.names.length > 1 || (data.names[0]?.versions.length ?? 0) > 1) && (
-        <div className="jp-mlops-runs-bar">
-          <span
-            className="jp-mlops-muted"
-            role="status"
-            title={pair === null ? undefined : `${pair[0].spec}, ${pair[1].spec}`}
-          >
-            {pair === null ? trans.__('Tick two to compare') : pairText(pair, trans)}
-          </span>
-          <span className="jp-mlops-spacer" />
-          <TextButton
-            className="jp-mlops-compare-snapshots"
-            label={busy ? trans.__('Comparing…') : trans.__('Compare')}
-            disabled={pair === null || busy}
-            onClick={compare}
-          />
-        </div>
-      )}
-      {failure && (
-        <div className="jp-mlops-item-error jp-mlops-item" role="alert">
-          {failure.message} {failure.hint}
-        </div>
+        <CompareBar
+          className="jp-mlops-compare-snapshots"
+          pair={pair && pairText(pair, trans)}
+          title={pair === null ? undefined : `${pair[0].spec}, ${pair[1].spec}`}
+          compare={compare}
+          trans={trans}
+        />
       )}
       <ul className="jp-mlops-list" aria-label={trans.__('Snapshots')}>
         {data.names.map((item, index) => {
@@ -208,40 +187,22 @@ function Automatic(props: {
   );
 }
 
-function FilterBox(props: { project: ProjectData; trans: TranslationBundle }): JSX.Element {
+/** What is typed is asked for when the typing rests. */
+function NameFilter(props: { project: ProjectData; trans: TranslationBundle }): JSX.Element {
   const { project, trans } = props;
   const [value, setValue] = React.useState(project.wanted.search);
-  const input = React.useRef<HTMLInputElement>(null);
   React.useEffect(() => {
     const timer = setTimeout(() => void project.want({ search: value.trim() }), TYPING_MS);
     return () => clearTimeout(timer);
   }, [value, project]);
-  const clear = () => {
-    setValue('');
-    input.current?.focus();
-  };
   return (
-    <div className="jp-mlops-filter">
-      <searchIcon.react tag="span" className="jp-mlops-filter-icon" height="14px" width="14px" />
-      <input
-        ref={input}
-        type="text"
-        spellCheck={false}
-        aria-label={trans.__('Filter snapshots')}
-        placeholder={trans.__('Filter by name, tag or message')}
-        value={value}
-        onChange={event => setValue(event.target.value)}
-        onKeyDown={event => {
-          if (event.key === 'Escape' && value !== '') {
-            event.stopPropagation();
-            clear();
-          }
-        }}
-      />
-      {value !== '' && (
-        <IconButton icon={clearIcon} label={trans.__('Clear the filter')} onClick={clear} />
-      )}
-    </div>
+    <FilterBox
+      value={value}
+      onChange={setValue}
+      label={trans.__('Filter snapshots')}
+      placeholder={trans.__('Filter by name, tag or message')}
+      trans={trans}
+    />
   );
 }
 
@@ -302,9 +263,6 @@ function Older(props: {
   );
 }
 
-/** How long Remove waits for its confirmation, in milliseconds. */
-const CONFIRM_MS = 6000;
-
 function VersionItem(props: {
   version: ISnapshot;
   mlops: MLops;
@@ -316,39 +274,13 @@ function VersionItem(props: {
   trans: TranslationBundle;
 }): JSX.Element {
   const { version, mlops, project, actions, trans } = props;
-  const [stage, setStage] = React.useState<'idle' | 'confirm' | 'busy'>('idle');
-  const [failure, setFailure] = React.useState<ApiError | null>(null);
-  React.useEffect(() => {
-    if (stage !== 'confirm') {
-      return undefined;
-    }
-    const timer = setTimeout(() => setStage('idle'), CONFIRM_MS);
-    return () => clearTimeout(timer);
-  }, [stage]);
-  const there = React.useRef(true);
-  React.useEffect(() => {
-    there.current = true;
-    return () => {
-      there.current = false;
-    };
-  }, []);
-  const work = (action: () => Promise<void>) => {
-    setStage('busy');
-    setFailure(null);
-    action()
-      .catch(cause => there.current && setFailure(asApiError(cause)))
-      .finally(() => there.current && setStage('idle'));
-  };
+  const item = useConfirming();
   const { spec } = version;
   return (
     <li
       className="jp-mlops-item jp-mlops-snapshot"
       data-snapshot={spec}
-      onKeyDown={event => {
-        if (event.key === 'Escape') {
-          setStage('idle');
-        }
-      }}
+      onKeyDown={item.onKeyDown}
       onPointerDown={event => {
         if (!(event.target as Element).closest('button, input')) {
           watchDrag(event.nativeEvent, spec, () => Promise.resolve(restoreCode(version)));
@@ -387,17 +319,14 @@ function VersionItem(props: {
           </Chip>
         )}
         <span className="jp-mlops-spacer" />
-        {stage === 'confirm' ? (
-          <span className="jp-mlops-confirm">
-            <TextButton
-              kind="warn"
-              className="jp-mlops-remove-confirm"
-              label={trans.__('Remove it')}
-              autoFocus
-              onClick={() => work(() => removeSnapshot(mlops.api, project, version, trans))}
-            />
-            <TextButton label={trans.__('Keep')} onClick={() => setStage('idle')} />
-          </span>
+        {item.stage === 'confirm' ? (
+          <Confirm
+            className="jp-mlops-remove-confirm"
+            label={trans.__('Remove it')}
+            onConfirm={() => item.work(() => removeSnapshot(mlops.api, project, version, trans))}
+            onDrop={item.drop}
+            trans={trans}
+          />
         ) : (
           <span className="jp-mlops-run-actions">
             <IconButton
@@ -410,15 +339,15 @@ function VersionItem(props: {
               icon={aliasIcon}
               className="jp-mlops-tag"
               label={trans.__('Tag %1…', spec)}
-              disabled={stage === 'busy'}
-              onClick={() => work(() => tagSnapshot(mlops.api, project, version, trans))}
+              disabled={item.stage === 'busy'}
+              onClick={() => item.work(() => tagSnapshot(mlops.api, project, version, trans))}
             />
             <IconButton
               icon={deleteIcon}
               className="jp-mlops-remove"
               label={trans.__('Remove %1…', spec)}
-              disabled={stage === 'busy'}
-              onClick={() => setStage('confirm')}
+              disabled={item.stage === 'busy'}
+              onClick={item.ask}
             />
           </span>
         )}
@@ -440,11 +369,7 @@ function VersionItem(props: {
         </span>
       </div>
       {version.message && <div className="jp-mlops-item-note">{version.message}</div>}
-      {failure && (
-        <div className="jp-mlops-item-error" role="alert">
-          {failure.message} {failure.hint}
-        </div>
-      )}
+      <Failure failure={item.failure} />
     </li>
   );
 }

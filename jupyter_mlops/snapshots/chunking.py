@@ -21,6 +21,8 @@ from ..errors import CorruptError, NotFoundError, UntrustedError
 from ..journal import signing
 from .cuts import bounds, even_cuts, fixed_cuts, text_cuts
 from .entries import chunks_of, ids_of, part_of
+from .scratch import dictionary_encode, unique
+from .short_words import short_words
 from .streams import Coded, Column, Fixed, Text, take_text
 
 __all__ = ["STRUCTURE", "Read", "Reader", "Writer", "binary_of", "chunks_of", "same_shape"]
@@ -200,28 +202,26 @@ class Writer:
         return chunks
 
     def _dictionary(self, part: Text, lengths: Any, data: Any) -> Any:
-        numpy: Any = sys.modules["numpy"]
         array = binary_of(part)
-        if len(array.slice(0, 2048).unique()) > 0.9 * min(2048, len(array)):
+        if len(unique(array.slice(0, 2048))) > 0.9 * min(2048, len(array)):
             return None
-        coded = array.dictionary_encode()
-        count = len(coded.dictionary)
+        found = short_words(lengths, data) or _words(array)
+        if found is None:
+            return None
+        codes, words = found
+        count = len(words)
         if count > min(_MOST_CODES, len(array) // 4):
             return None
-        codes = coded.indices.to_numpy().astype("u1" if count <= 256 else "<u2")
-        words = coded.dictionary
-        offsets = numpy.frombuffer(words.buffers()[1], "i8", count + 1, words.offset * 8)
-        text = words.buffers()[2]
-        joined = numpy.frombuffer(text, "u1") if text is not None and text.size else data[:0]
-        sizes, joined = Text(offsets, joined).raw(0, count)
+        codes = codes.astype("u1" if count <= 256 else "<u2")
+        sizes, joined = words.raw(0, count)
         return {
             "codes": self._tx.add(
                 codes.view("u1"),
                 itemsize=codes.dtype.itemsize,
                 hint=self._hint(f"codes{codes.dtype.itemsize}"),
             ),
-            "lengths": self._tx.add(sizes, itemsize=4),
-            "bytes": self._tx.add(joined) if len(joined) else None,
+            "lengths": self._tx.add(sizes, itemsize=4, hint="sizes"),
+            "bytes": self._tx.add(joined, hint="text") if len(joined) else None,
             "whole": self._tx.whole(lengths, data),
         }
 
@@ -453,6 +453,19 @@ def _coded(entry: Node, raws: Iterator[Any], count: int) -> tuple[Any, Any, Any]
     if len(codes) != count or (count and int(codes.max()) >= len(sizes)):
         raise CorruptError("codes of strings do not fit their dictionary")
     return codes, sizes, data
+
+
+def _words(array: Any) -> tuple[Any, Text]:
+    """``(which of the distinct strings each row is, these)``."""
+    numpy: Any = sys.modules["numpy"]
+    coded = dictionary_encode(array)
+    words = coded.dictionary
+    offsets = numpy.frombuffer(words.buffers()[1], "i8", len(words) + 1, words.offset * 8)
+    text = words.buffers()[2]
+    data = (
+        numpy.frombuffer(text, "u1") if text is not None and text.size else offsets[:0].view("u1")
+    )
+    return coded.indices.to_numpy(), Text(offsets, data)
 
 
 def binary_of(text: Text) -> Any:

@@ -42,6 +42,8 @@ _FAST_MAY_BE = 1.05  # Times as large as what zstd makes.
 _FAST_CODES_MAY_BE = 1.1  # Of codes, which are small already.
 _CODED_MAY_BE = 1.02  # The same of all that is coded.
 _CODED = "coded "
+_FEW = 32  # Rows for each distinct item.
+_FIXED_WAYS = {"text": "zstd", "sizes": "bits"}
 _ITEM = {2: "u2", 4: "u4", 8: "u8", 16: "c16"}
 
 
@@ -77,14 +79,15 @@ class Compressor:
     width, and either of which distinct item each is (``coded.py``).  The first sizeable chunk under
     a ``hint`` decides for all others under it, so a column is tried once; of a wide frame whose
     columns agreed so far, one in 16 is.  Without a hint a sample of each chunk decides.  The hint
-    ``text`` means zstd, ``raw`` that the bytes are compressed already; one that ends with
-    ``fixed-`` and the kind of a NumPy dtype names what may be coded.
+    ``text`` means zstd, ``sizes`` a bit shuffle, ``raw`` that the bytes are compressed already; one
+    that ends with ``fixed-`` and the kind of a NumPy dtype names what may be coded.
     """
 
     def __init__(self) -> None:
         self._choices: dict[tuple[int, str], str] = {}
         self._agreed: dict[tuple[int, str], tuple[str, int]] = {}  # By the stream: way, how often.
         self._lock = threading.Lock()
+        self._deciding: dict[tuple[int, str], threading.Lock] = {}
 
     def encode(self, raw: bytes, itemsize: int, hint: str) -> tuple[str, bytes]:
         """Return ``(codec, stored bytes)``; never longer than ``raw``."""
@@ -106,8 +109,8 @@ class Compressor:
 
     def _way(self, raw: bytes, item: int, hint: str) -> tuple[str, Coded | None]:
         """How to compress a chunk, and its codes where they were made to find out."""
-        if hint == "text":
-            return "zstd", None
+        if hint in _FIXED_WAYS:
+            return _FIXED_WAYS[hint], None
         if not hint:
             return _best(_middle(raw, _SAMPLE // 2), item)[0], None
         key = (item, hint)
@@ -119,8 +122,18 @@ class Compressor:
                 if times > _AGREED and times % _AGREED:
                     self._choices[key] = known = way
                     self._agreed[alike] = way, times + 1
-        if known is not None:
-            return known, None
+            deciding = self._deciding.setdefault(key, threading.Lock()) if known is None else None
+        if deciding is None:
+            return str(known), None
+        # The second chunk of a column waits for the first: to try costs more than to compress.
+        with deciding:
+            known = self._choices.get(key)
+            return (known, None) if known is not None else self._tried(raw, item, hint, key, alike)
+
+    def _tried(
+        self, raw: bytes, item: int, hint: str, key: tuple[int, str], alike: tuple[int, str]
+    ) -> tuple[str, Coded | None]:
+        """Try the ways on a chunk, and let those that come after it go the best of them."""
         size = 4 * _SAMPLE
         if len(self._choices) > _MANY:
             # Of a wide frame each chunk is the first of its column: to try must cost less than it.
@@ -128,12 +141,18 @@ class Compressor:
         coded = codes_of(raw, item, hint[-1]) if item in (4, 8) and "/fixed-" in hint else None
         if coded is not None:  # They will do: the others need a small sample to show it.
             size = min(size, _SAMPLE // 2)
-        sample = _middle(raw, size)
-        way, best = _best(sample, item)
-        if coded is not None:
-            inner, whole = _best_of_codes(coded)
-            if whole <= best * len(raw) / len(sample) * _CODED_MAY_BE:
-                way = _CODED + inner
+        elif "/codes1" in hint:
+            size = min(size, _SAMPLE)
+        if coded is not None and len(coded.items) * _FEW <= len(coded.codes):
+            # The codes are the numbers without what all have alike: nothing else is much shorter.
+            way = _CODED + _best_of_codes(coded)[0]
+        else:
+            sample = _middle(raw, size)
+            way, best = _best(sample, item)
+            if coded is not None:
+                inner, whole = _best_of_codes(coded)
+                if whole <= best * len(raw) / len(sample) * _CODED_MAY_BE:
+                    way = _CODED + inner
         if len(raw) >= _SAMPLE // 16:
             with self._lock:
                 self._choices[key] = way
@@ -227,9 +246,9 @@ def _compress(raw: bytes, item: int, way: str) -> bytes:
         source = np.frombuffer(raw, _ITEM[item])
     if way == "fast":
         # A block whose length is no multiple of eight items is not shuffled: so the last alone.
-        return bytes(blosc.Blosc("lz4", 5, blosc.BITSHUFFLE, blocksize=_SAMPLE).encode(source))
+        return bytes(blosc.compress(source, b"lz4", 5, blosc.BITSHUFFLE, _SAMPLE))
     shuffle = blosc.BITSHUFFLE if way == "bits" else blosc.SHUFFLE
-    return bytes(blosc.Blosc("zstd", 1, shuffle).encode(source))
+    return bytes(blosc.compress(source, b"zstd", 1, shuffle, 0))
 
 
 def _blosc_size(stored: bytes | memoryview) -> int:

@@ -154,7 +154,7 @@ def _pieces(chunked: Any) -> tuple[bytes, bytes, bytes]:
     return b"", b"".join(lengths), b"".join(data)
 
 
-def _lengths(array: Any, valid: Any, kind: Any) -> tuple[bytes, Any]:
+def _lengths(array: Any, valid: Any, kind: Any) -> tuple[Any, Any]:
     """Lengths (0 of what is missing) as signed 64-bit integers, and the offsets."""
     numpy: Any = sys.modules["numpy"]
     buffer = array.buffers()[1]
@@ -168,7 +168,7 @@ def _lengths(array: Any, valid: Any, kind: Any) -> tuple[bytes, Any]:
     lengths = numpy.subtract(offsets[1:], offsets[:-1], dtype="i8")
     if valid is not None:
         lengths[~valid] = 0
-    return bytes(lengths.astype("<i8", copy=False).tobytes()), offsets
+    return lengths.astype("<i8", copy=False).view("u1"), offsets
 
 
 def _fixed(array: Any, valid: Any, kind: Any) -> Any:

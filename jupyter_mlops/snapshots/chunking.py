@@ -21,9 +21,9 @@ from ..errors import CorruptError, NotFoundError, UntrustedError
 from ..journal import signing
 from .cuts import bounds, even_cuts, fixed_cuts, text_cuts
 from .entries import chunks_of, ids_of, part_of
-from .scratch import dictionary_encode, unique
-from .short_words import short_words
+from .scratch import unique
 from .streams import Coded, Column, Fixed, Text, take_text
+from .words import short_words, words_of
 
 __all__ = ["STRUCTURE", "Read", "Reader", "Writer", "binary_of", "chunks_of", "same_shape"]
 
@@ -178,7 +178,7 @@ class Writer:
         self, stream: Text, cuts: list[int], old: Node | None, kept: dict[int, Any]
     ) -> list[Any]:
         known = _wholes(old)
-        distinct = True  # Until a chunk shows that a dictionary does not pay.
+        pays: bool | None = None  # A dictionary: the last chunk that was new shows it.
         chunks: list[Any] = []
         for number, (start, count) in enumerate(_starts(cuts)):
             if number in kept:
@@ -190,9 +190,10 @@ class Writer:
                 entry = known.get(self._tx.whole(lengths, data))
                 if entry is not None and not self.here(ids_of(entry)):
                     entry = None
-            if entry is None and distinct and count > 256 and len(data):
-                entry = self._dictionary(stream.slice(start, start + count), lengths, data)
-                distinct = entry is not None
+            if entry is None and pays is not False and count > 256 and len(data):
+                part = stream.slice(start, start + count)
+                entry = self._dictionary(part, lengths, data, pays=bool(pays))
+                pays = entry is not None
             if entry is None:
                 entry = [
                     self._tx.add(lengths, itemsize=4, hint=self._hint("lengths")),
@@ -201,14 +202,12 @@ class Writer:
             chunks.append(entry)
         return chunks
 
-    def _dictionary(self, part: Text, lengths: Any, data: Any) -> Any:
+    def _dictionary(self, part: Text, lengths: Any, data: Any, *, pays: bool) -> Any:
         array = binary_of(part)
-        if len(unique(array.slice(0, 2048))) > 0.9 * min(2048, len(array)):
+        head = array.slice(0, 2048)
+        if not pays and len(unique(head)) > 0.9 * len(head):
             return None
-        found = short_words(lengths, data) or _words(array)
-        if found is None:
-            return None
-        codes, words = found
+        codes, words = short_words(lengths, data) or words_of(array)
         count = len(words)
         if count > min(_MOST_CODES, len(array) // 4):
             return None
@@ -453,19 +452,6 @@ def _coded(entry: Node, raws: Iterator[Any], count: int) -> tuple[Any, Any, Any]
     if len(codes) != count or (count and int(codes.max()) >= len(sizes)):
         raise CorruptError("codes of strings do not fit their dictionary")
     return codes, sizes, data
-
-
-def _words(array: Any) -> tuple[Any, Text]:
-    """``(which of the distinct strings each row is, these)``."""
-    numpy: Any = sys.modules["numpy"]
-    coded = dictionary_encode(array)
-    words = coded.dictionary
-    offsets = numpy.frombuffer(words.buffers()[1], "i8", len(words) + 1, words.offset * 8)
-    text = words.buffers()[2]
-    data = (
-        numpy.frombuffer(text, "u1") if text is not None and text.size else offsets[:0].view("u1")
-    )
-    return coded.indices.to_numpy(), Text(offsets, data)
 
 
 def binary_of(text: Text) -> Any:

@@ -37,6 +37,7 @@ CODECS = ("raw", "zstd", "blosc", "coded")
 _SMALL = 128  # Below that a frame's header is as long as what it saves.
 _SAMPLE = 64 * 1024
 _MANY = 64  # Hints.
+_AS_LARGE = 3  # Times: what is rare in a short chunk may be common in one that is larger than that.
 _AGREED = 16  # Columns.
 _FAST_MAY_BE = 1.05  # Times as large as what zstd makes.
 _FAST_CODES_MAY_BE = 1.1  # Of codes, which are small already.
@@ -77,14 +78,15 @@ class Compressor:
 
     Three ways compete: zstd, Blosc (bit or byte shuffle, then zstd or LZ4) for items of a known
     width, and either of which distinct item each is (``coded.py``).  The first sizeable chunk under
-    a ``hint`` decides for all others under it, so a column is tried once; of a wide frame whose
+    a ``hint`` decides for all others under it that are not much larger: of a wide frame whose
     columns agreed so far, one in 16 is.  Without a hint a sample of each chunk decides.  The hint
     ``text`` means zstd, ``sizes`` a bit shuffle, ``raw`` that the bytes are compressed already; one
     that ends with ``fixed-`` and the kind of a NumPy dtype names what may be coded.
     """
 
     def __init__(self) -> None:
-        self._choices: dict[tuple[int, str], str] = {}
+        # The way of a stream, and up to what size of a chunk it is believed.
+        self._choices: dict[tuple[int, str], tuple[str, int]] = {}
         self._agreed: dict[tuple[int, str], tuple[str, int]] = {}  # By the stream: way, how often.
         self._lock = threading.Lock()
         self._deciding: dict[tuple[int, str], threading.Lock] = {}
@@ -116,19 +118,22 @@ class Compressor:
         key = (item, hint)
         alike = (item, hint.rpartition("/")[2])
         with self._lock:
-            known = self._choices.get(key)
-            if known is None:
+            known, size = self._choices.get(key, ("", 0))
+            if not known:
                 way, times = self._agreed.get(alike, ("", 0))
                 if times > _AGREED and times % _AGREED:
-                    self._choices[key] = known = way
+                    known, size = way, MAX_CHUNK
+                    self._choices[key] = known, size
                     self._agreed[alike] = way, times + 1
-            deciding = self._deciding.setdefault(key, threading.Lock()) if known is None else None
-        if deciding is None:
-            return str(known), None
+            if len(raw) <= size:
+                return known, None
+            deciding = self._deciding.setdefault(key, threading.Lock())
         # The second chunk of a column waits for the first: to try costs more than to compress.
         with deciding:
-            known = self._choices.get(key)
-            return (known, None) if known is not None else self._tried(raw, item, hint, key, alike)
+            known, size = self._choices.get(key, ("", 0))
+            if len(raw) <= size:
+                return known, None
+            return self._tried(raw, item, hint, key, alike)
 
     def _tried(
         self, raw: bytes, item: int, hint: str, key: tuple[int, str], alike: tuple[int, str]
@@ -139,10 +144,10 @@ class Compressor:
             # Of a wide frame each chunk is the first of its column: to try must cost less than it.
             size = max(_SAMPLE // 4, min(size, len(raw) // 8)) // 16 * 16
         coded = codes_of(raw, item, hint[-1]) if item in (4, 8) and "/fixed-" in hint else None
-        if coded is not None:  # They will do: the others need a small sample to show it.
-            size = min(size, _SAMPLE // 2)
-        elif "/codes1" in hint:
+        if coded is not None:  # They will do: the others need a sample of one block to show it.
             size = min(size, _SAMPLE)
+        elif "/codes1" in hint:
+            size = min(size, _SAMPLE // 2)
         if coded is not None and len(coded.items) * _FEW <= len(coded.codes):
             # The codes are the numbers without what all have alike: nothing else is much shorter.
             way = _CODED + _best_of_codes(coded)[0]
@@ -155,7 +160,7 @@ class Compressor:
                     way = _CODED + inner
         if len(raw) >= _SAMPLE // 16:
             with self._lock:
-                self._choices[key] = way
+                self._choices[key] = way, _AS_LARGE * len(raw)
                 before, times = self._agreed.get(alike, (way, 0))
                 self._agreed[alike] = way, times + 1 if way == before else 1
         return way, coded

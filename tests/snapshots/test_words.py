@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from jupyter_mlops.snapshots.chunking import Reader, Writer
 from jupyter_mlops.snapshots.scratch import distinct
-from jupyter_mlops.snapshots.short_words import short_words
 from jupyter_mlops.snapshots.streams import Column, Text
+from jupyter_mlops.snapshots.words import short_words
 
 
 def _text(values: list[bytes]) -> Text:

@@ -144,8 +144,9 @@ class Compressor:
             # Of a wide frame each chunk is the first of its column: to try must cost less than it.
             size = max(_SAMPLE // 4, min(size, len(raw) // 8)) // 16 * 16
         coded = codes_of(raw, item, hint[-1]) if item in (4, 8) and "/fixed-" in hint else None
-        if coded is not None:  # They will do: the others need a sample of one block to show it.
-            size = min(size, _SAMPLE)
+        if coded is not None:  # They will do: the others need a small sample to show it.
+            # What does not come in eights Blosc's LZ4 may make twice as large: so must the sample be.
+            size = min(size, _SAMPLE) + len(raw) % (8 * item)
         elif "/codes1" in hint:
             size = min(size, _SAMPLE // 2)
         if coded is not None and len(coded.items) * _FEW <= len(coded.codes):

@@ -145,7 +145,7 @@ class Compressor:
             size = max(_SAMPLE // 4, min(size, len(raw) // 8)) // 16 * 16
         coded = codes_of(raw, item, hint[-1]) if item in (4, 8) and "/fixed-" in hint else None
         if coded is not None:  # They will do: the others need a small sample to show it.
-            # What does not come in eights Blosc's LZ4 may make twice as large: so must the sample be.
+            # What comes not in eights Blosc's LZ4 may make twice as large: the sample ends alike.
             size = min(size, _SAMPLE) + len(raw) % (8 * item)
         elif "/codes1" in hint:
             size = min(size, _SAMPLE // 2)

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import Refused
 from .arrays import RAW, packed_bits
+from .scratch import scratch
 from .tree import Node
 
 __all__ = ["arrow_node", "arrow_parts", "bytes_of", "type_text"]
@@ -36,7 +37,11 @@ def arrow_node(chunked: Any, tag: dict[str, Any], column: str = "") -> Node:
         part = chunked.slice(start, stop - start)
         if part.num_chunks == 1:
             return arrow_parts(part.chunk(0))
-        return arrow_parts(pyarrow.concat_arrays([_plain(pyarrow, c) for c in part.chunks]))
+        if not part.null_count and _has_offsets(pyarrow, part.type):
+            return _pieces(part)
+        return arrow_parts(
+            pyarrow.concat_arrays([_plain(pyarrow, c) for c in part.chunks], scratch())
+        )
 
     children: tuple[Node, ...] = ()
     if pyarrow.types.is_dictionary(chunked.type) and chunked.type.ordered:
@@ -138,7 +143,18 @@ def _strings(array: Any, valid: Any, kind: Any) -> Iterator[Any]:
         yield memoryview(data).cast("B")[int(offsets[0]) : int(offsets[-1])]
 
 
-def _lengths(array: Any, valid: Any, kind: Any) -> tuple[bytes, Any]:
+def _pieces(chunked: Any) -> tuple[bytes, bytes, bytes]:
+    """The byte strings of strings in several arrays, of which none is missing."""
+    lengths, data = [], []
+    for array in chunked.chunks:
+        found = _lengths(array, None, array.type)
+        lengths.append(found[0])
+        if found[1] is not None and (text := array.buffers()[2]) is not None:
+            data.append(memoryview(text).cast("B")[int(found[1][0]) : int(found[1][-1])])
+    return b"", b"".join(lengths), b"".join(data)
+
+
+def _lengths(array: Any, valid: Any, kind: Any) -> tuple[Any, Any]:
     """Lengths (0 of what is missing) as signed 64-bit integers, and the offsets."""
     numpy: Any = sys.modules["numpy"]
     buffer = array.buffers()[1]
@@ -152,7 +168,7 @@ def _lengths(array: Any, valid: Any, kind: Any) -> tuple[bytes, Any]:
     lengths = numpy.subtract(offsets[1:], offsets[:-1], dtype="i8")
     if valid is not None:
         lengths[~valid] = 0
-    return bytes(lengths.astype("<i8", copy=False).tobytes()), offsets
+    return lengths.astype("<i8", copy=False).view("u1"), offsets
 
 
 def _fixed(array: Any, valid: Any, kind: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import CorruptError, Refused
 from .arrow import _bits, _has_offsets, bytes_of
+from .scratch import scratch
 from .streams import Column, Fixed, Text
 
 __all__ = ["arrow_column", "arrow_of", "read_schema", "schema_text"]
@@ -133,8 +134,8 @@ def _one(pyarrow: Any, data: Any) -> Any:
         return data.chunk(0)
     if data.num_chunks == 0:
         return pyarrow.array([], data.type)
-    found = data.combine_chunks()
-    return found if isinstance(found, pyarrow.Array) else found.chunk(0)
+    # What ``combine_chunks`` does, which leaves its argument for the memory aside.
+    return pyarrow.concat_arrays(data.chunks, scratch())
 
 
 def _valid(array: Any) -> Any:

@@ -21,7 +21,9 @@ from ..errors import CorruptError, NotFoundError, UntrustedError
 from ..journal import signing
 from .cuts import bounds, even_cuts, fixed_cuts, text_cuts
 from .entries import chunks_of, ids_of, part_of
+from .scratch import unique
 from .streams import Coded, Column, Fixed, Text, take_text
+from .words import short_words, words_of
 
 __all__ = ["STRUCTURE", "Read", "Reader", "Writer", "binary_of", "chunks_of", "same_shape"]
 
@@ -176,7 +178,7 @@ class Writer:
         self, stream: Text, cuts: list[int], old: Node | None, kept: dict[int, Any]
     ) -> list[Any]:
         known = _wholes(old)
-        distinct = True  # Until a chunk shows that a dictionary does not pay.
+        pays: bool | None = None  # A dictionary: the last chunk that was new shows it.
         chunks: list[Any] = []
         for number, (start, count) in enumerate(_starts(cuts)):
             if number in kept:
@@ -188,9 +190,10 @@ class Writer:
                 entry = known.get(self._tx.whole(lengths, data))
                 if entry is not None and not self.here(ids_of(entry)):
                     entry = None
-            if entry is None and distinct and count > 256 and len(data):
-                entry = self._dictionary(stream.slice(start, start + count), lengths, data)
-                distinct = entry is not None
+            if entry is None and pays is not False and count > 256 and len(data):
+                part = stream.slice(start, start + count)
+                entry = self._dictionary(part, lengths, data, pays=bool(pays))
+                pays = entry is not None
             if entry is None:
                 entry = [
                     self._tx.add(lengths, itemsize=4, hint=self._hint("lengths")),
@@ -199,29 +202,25 @@ class Writer:
             chunks.append(entry)
         return chunks
 
-    def _dictionary(self, part: Text, lengths: Any, data: Any) -> Any:
-        numpy: Any = sys.modules["numpy"]
+    def _dictionary(self, part: Text, lengths: Any, data: Any, *, pays: bool) -> Any:
         array = binary_of(part)
-        if len(array.slice(0, 2048).unique()) > 0.9 * min(2048, len(array)):
+        head = array.slice(0, 2048)
+        if not pays and len(unique(head)) > 0.9 * len(head):
             return None
-        coded = array.dictionary_encode()
-        count = len(coded.dictionary)
+        codes, words = short_words(lengths, data) or words_of(array)
+        count = len(words)
         if count > min(_MOST_CODES, len(array) // 4):
             return None
-        codes = coded.indices.to_numpy().astype("u1" if count <= 256 else "<u2")
-        words = coded.dictionary
-        offsets = numpy.frombuffer(words.buffers()[1], "i8", count + 1, words.offset * 8)
-        text = words.buffers()[2]
-        joined = numpy.frombuffer(text, "u1") if text is not None and text.size else data[:0]
-        sizes, joined = Text(offsets, joined).raw(0, count)
+        codes = codes.astype("u1" if count <= 256 else "<u2")
+        sizes, joined = words.raw(0, count)
         return {
             "codes": self._tx.add(
                 codes.view("u1"),
                 itemsize=codes.dtype.itemsize,
                 hint=self._hint(f"codes{codes.dtype.itemsize}"),
             ),
-            "lengths": self._tx.add(sizes, itemsize=4),
-            "bytes": self._tx.add(joined) if len(joined) else None,
+            "lengths": self._tx.add(sizes, itemsize=4, hint="sizes"),
+            "bytes": self._tx.add(joined, hint="text") if len(joined) else None,
             "whole": self._tx.whole(lengths, data),
         }
 

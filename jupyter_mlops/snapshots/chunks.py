@@ -37,11 +37,14 @@ CODECS = ("raw", "zstd", "blosc", "coded")
 _SMALL = 128  # Below that a frame's header is as long as what it saves.
 _SAMPLE = 64 * 1024
 _MANY = 64  # Hints.
+_AS_LARGE = 3  # Times: what is rare in a short chunk may be common in one that is larger than that.
 _AGREED = 16  # Columns.
 _FAST_MAY_BE = 1.05  # Times as large as what zstd makes.
 _FAST_CODES_MAY_BE = 1.1  # Of codes, which are small already.
 _CODED_MAY_BE = 1.02  # The same of all that is coded.
 _CODED = "coded "
+_FEW = 32  # Rows for each distinct item.
+_FIXED_WAYS = {"text": "zstd", "sizes": "bits"}
 _ITEM = {2: "u2", 4: "u4", 8: "u8", 16: "c16"}
 
 
@@ -75,16 +78,18 @@ class Compressor:
 
     Three ways compete: zstd, Blosc (bit or byte shuffle, then zstd or LZ4) for items of a known
     width, and either of which distinct item each is (``coded.py``).  The first sizeable chunk under
-    a ``hint`` decides for all others under it, so a column is tried once; of a wide frame whose
+    a ``hint`` decides for all others under it that are not much larger: of a wide frame whose
     columns agreed so far, one in 16 is.  Without a hint a sample of each chunk decides.  The hint
-    ``text`` means zstd, ``raw`` that the bytes are compressed already; one that ends with
-    ``fixed-`` and the kind of a NumPy dtype names what may be coded.
+    ``text`` means zstd, ``sizes`` a bit shuffle, ``raw`` that the bytes are compressed already; one
+    that ends with ``fixed-`` and the kind of a NumPy dtype names what may be coded.
     """
 
     def __init__(self) -> None:
-        self._choices: dict[tuple[int, str], str] = {}
+        # The way of a stream, and up to what size of a chunk it is believed.
+        self._choices: dict[tuple[int, str], tuple[str, int]] = {}
         self._agreed: dict[tuple[int, str], tuple[str, int]] = {}  # By the stream: way, how often.
         self._lock = threading.Lock()
+        self._deciding: dict[tuple[int, str], threading.Lock] = {}
 
     def encode(self, raw: bytes, itemsize: int, hint: str) -> tuple[str, bytes]:
         """Return ``(codec, stored bytes)``; never longer than ``raw``."""
@@ -106,37 +111,57 @@ class Compressor:
 
     def _way(self, raw: bytes, item: int, hint: str) -> tuple[str, Coded | None]:
         """How to compress a chunk, and its codes where they were made to find out."""
-        if hint == "text":
-            return "zstd", None
+        if hint in _FIXED_WAYS:
+            return _FIXED_WAYS[hint], None
         if not hint:
             return _best(_middle(raw, _SAMPLE // 2), item)[0], None
         key = (item, hint)
         alike = (item, hint.rpartition("/")[2])
         with self._lock:
-            known = self._choices.get(key)
-            if known is None:
+            known, size = self._choices.get(key, ("", 0))
+            if not known:
                 way, times = self._agreed.get(alike, ("", 0))
                 if times > _AGREED and times % _AGREED:
-                    self._choices[key] = known = way
+                    known, size = way, MAX_CHUNK
+                    self._choices[key] = known, size
                     self._agreed[alike] = way, times + 1
-        if known is not None:
-            return known, None
+            if len(raw) <= size:
+                return known, None
+            deciding = self._deciding.setdefault(key, threading.Lock())
+        # The second chunk of a column waits for the first: to try costs more than to compress.
+        with deciding:
+            known, size = self._choices.get(key, ("", 0))
+            if len(raw) <= size:
+                return known, None
+            return self._tried(raw, item, hint, key, alike)
+
+    def _tried(
+        self, raw: bytes, item: int, hint: str, key: tuple[int, str], alike: tuple[int, str]
+    ) -> tuple[str, Coded | None]:
+        """Try the ways on a chunk, and let those that come after it go the best of them."""
         size = 4 * _SAMPLE
         if len(self._choices) > _MANY:
             # Of a wide frame each chunk is the first of its column: to try must cost less than it.
             size = max(_SAMPLE // 4, min(size, len(raw) // 8)) // 16 * 16
         coded = codes_of(raw, item, hint[-1]) if item in (4, 8) and "/fixed-" in hint else None
         if coded is not None:  # They will do: the others need a small sample to show it.
+            # What comes not in eights Blosc's LZ4 may make twice as large: the sample ends alike.
+            size = min(size, _SAMPLE) + len(raw) % (8 * item)
+        elif "/codes1" in hint:
             size = min(size, _SAMPLE // 2)
-        sample = _middle(raw, size)
-        way, best = _best(sample, item)
-        if coded is not None:
-            inner, whole = _best_of_codes(coded)
-            if whole <= best * len(raw) / len(sample) * _CODED_MAY_BE:
-                way = _CODED + inner
+        if coded is not None and len(coded.items) * _FEW <= len(coded.codes):
+            # The codes are the numbers without what all have alike: nothing else is much shorter.
+            way = _CODED + _best_of_codes(coded)[0]
+        else:
+            sample = _middle(raw, size)
+            way, best = _best(sample, item)
+            if coded is not None:
+                inner, whole = _best_of_codes(coded)
+                if whole <= best * len(raw) / len(sample) * _CODED_MAY_BE:
+                    way = _CODED + inner
         if len(raw) >= _SAMPLE // 16:
             with self._lock:
-                self._choices[key] = way
+                self._choices[key] = way, _AS_LARGE * len(raw)
                 before, times = self._agreed.get(alike, (way, 0))
                 self._agreed[alike] = way, times + 1 if way == before else 1
         return way, coded
@@ -227,9 +252,9 @@ def _compress(raw: bytes, item: int, way: str) -> bytes:
         source = np.frombuffer(raw, _ITEM[item])
     if way == "fast":
         # A block whose length is no multiple of eight items is not shuffled: so the last alone.
-        return bytes(blosc.Blosc("lz4", 5, blosc.BITSHUFFLE, blocksize=_SAMPLE).encode(source))
+        return bytes(blosc.compress(source, b"lz4", 5, blosc.BITSHUFFLE, _SAMPLE))
     shuffle = blosc.BITSHUFFLE if way == "bits" else blosc.SHUFFLE
-    return bytes(blosc.Blosc("zstd", 1, shuffle).encode(source))
+    return bytes(blosc.compress(source, b"zstd", 1, shuffle, 0))
 
 
 def _blosc_size(stored: bytes | memoryview) -> int:

@@ -19,12 +19,15 @@ import struct
 import sys
 from typing import Any, NamedTuple
 
+from .scratch import dictionary_encode, unique
+
 __all__ = ["HEADER", "Coded", "Parts", "codes_of", "padded", "parts_of", "values_of"]
 
 HEADER = struct.Struct("<IBBBBI")
 _MOST = 65_536  # Distinct items.
 _SHARE = 4  # Rows for each distinct item, at least.
 _RANGE = 1 << 18
+_FEW = 64
 _SAMPLE = 1024
 INNER = ("raw", "zstd", "blosc")
 
@@ -54,10 +57,6 @@ def codes_of(raw: bytes, item: int, kind: str) -> Coded | None:
 
     words = numpy.frombuffer(raw, f"i{item}")
     if len(words) < 2 * _SHARE:
-        return None
-    sample = words[:: max(1, len(words) // _SAMPLE)]
-    ordered = numpy.sort(sample)
-    if int((ordered[1:] != ordered[:-1]).sum()) > len(sample) * 0.95:
         return None
     found = _floats(numpy, words, item) if kind == "f" else _whole(numpy, words, words)
     return found or _any(numpy, words, item, kind)
@@ -99,19 +98,36 @@ def parts_of(stored: bytes | memoryview, size: int) -> Parts:
     )
 
 
+def _many(numpy: Any, words: Any) -> bool:
+    """Whether a few of them show that there are too many different ones."""
+    ordered = numpy.sort(words[:: max(1, len(words) // _SAMPLE)])
+    return int((ordered[1:] != ordered[:-1]).sum()) > len(ordered) * 0.95
+
+
 def _whole(numpy: Any, words: Any, values: Any) -> Coded | None:
     """Of whole numbers in a small range, by a table of that range."""
     low, high = int(values.min()), int(values.max())
     span = high - low + 1
     if span > min(_RANGE, 4 * len(words)):
         return None
-    places = values - values.dtype.type(low)
+    most = min(_MOST, len(words) // _SHARE)
+    if span <= min(
+        _FEW, most
+    ):  # Most of them will be there: to look which costs more than it saves.
+        items = numpy.arange(low, high + 1).astype(words.dtype)
+        return Coded(items, numpy.subtract(values, low).astype("u1"))
+    if span > most and _many(numpy, words):
+        return None
+    places = numpy.subtract(values, low, dtype="i8")
     present = numpy.zeros(span, bool)
     present[places] = True
     here = numpy.flatnonzero(present)
-    if len(here) > min(_MOST, len(words) // _SHARE):
+    if len(here) > most:
         return None
-    ranks = numpy.zeros(span, "u1" if len(here) <= 256 else "<u2")
+    width = "u1" if len(here) <= 256 else "<u2"
+    if len(here) == span:
+        return Coded((here + low).astype(words.dtype), places.astype(width))
+    ranks = numpy.zeros(span, width)
     ranks[here] = numpy.arange(len(here))
     return Coded((here + low).astype(words.dtype), ranks.take(places))
 
@@ -119,23 +135,34 @@ def _whole(numpy: Any, words: Any, values: Any) -> Coded | None:
 def _floats(numpy: Any, words: Any, item: int) -> Coded | None:
     """Of floats that are whole numbers or one NaN, compared in every bit."""
     values = words.view(f"f{item}")
-    low, high = float(numpy.fmin.reduce(values)), float(numpy.fmax.reduce(values))
-    if not (abs(low) < 2**52 and abs(high) < 2**52 and high - low < _RANGE):
-        return None
-    missing = values != values
-    some = bool(missing.any())
+    few = values[:: max(1, len(values) // _SAMPLE)]
     with numpy.errstate(invalid="ignore"):
-        whole = values.astype("i8")
+        if ((numpy.rint(few) != few) & (few == few)).any():
+            return None
+        whole = values.astype("i4")
+    # What is no whole number, -0.0 and NaN show here.
+    others = whole.astype(values.dtype).view(words.dtype) != words
+    some = bool(others.any())
     if some:
-        whole[missing] = int(high) + 1
+        missing = words[int(others.argmax())]
+        if not _is_nan(numpy, missing, values.dtype) or ((words == missing) != others).any():
+            return None
+        numpy.copyto(whole, whole[int(others.argmin())], where=others)
+        high = int(whole.max())
+        if high - int(whole.min()) > _RANGE or high == 2**31 - 1:
+            return None
+        numpy.copyto(whole, high + 1, where=others)
     found = _whole(numpy, words, whole)
     if found is None:
         return None
-    numbers = found.items.astype(f"f{item}").view(words.dtype)
+    numbers = found.items.astype(values.dtype).view(words.dtype)
     if some:
-        numbers[-1] = words[int(missing.argmax())]
-    # What is no whole number, -0.0 and the second kind of NaN show here.
-    return Coded(numbers, found.codes) if (numbers.take(found.codes) == words).all() else None
+        numbers[-1] = missing
+    return Coded(numbers, found.codes)
+
+
+def _is_nan(numpy: Any, word: Any, dtype: Any) -> bool:
+    return bool(numpy.isnan(numpy.array([word]).view(dtype))[0])
 
 
 def _any(numpy: Any, words: Any, item: int, kind: str) -> Coded | None:
@@ -143,11 +170,13 @@ def _any(numpy: Any, words: Any, item: int, kind: str) -> Coded | None:
     pyarrow: Any = sys.modules.get("pyarrow")
     if pyarrow is None or not hasattr(pyarrow, "array"):
         return None
+    if _many(numpy, words):
+        return None
     array = pyarrow.array(words)
     most = min(_MOST, len(words) // _SHARE)
-    if len(array.slice(0, len(array) // 8).unique()) > most // 2:
+    if len(unique(array.slice(0, len(array) // 8))) > most // 2:
         return None
-    coded = array.dictionary_encode()
+    coded = dictionary_encode(array)
     items = coded.dictionary.to_numpy()
     if len(items) > most:
         return None

@@ -13,6 +13,7 @@ from typing import Any
 
 from pyfastcdc import FastCDC
 
+from .scratch import distinct
 from .tree import LEAF_ROWS
 
 __all__ = ["bounds", "even_cuts", "fixed_cuts", "key_cuts", "key_score", "text_cuts"]
@@ -84,8 +85,7 @@ def key_score(values: Any) -> float:
     head = values[:_SAMPLE].view("u8")
     if len(head) < 2 or bool((numpy.diff(head) == 1).all()):
         return 0.0
-    head = numpy.sort(head)
-    return (int((head[1:] != head[:-1]).sum()) + 1) / len(head)
+    return distinct(head) / len(head)
 
 
 def bounds(rows: Sequence[int], low: int, high: int) -> Iterable[tuple[int, int, int]]:

@@ -109,7 +109,7 @@ def digest_of(value: Any, tree: Node) -> str:
     if tree["kind"] in ("file", "folder"):
         return files_digest(tree)
     try:
-        return digest(value).id
+        return digest(value, again=False).id
     except Refused:
         first = _Encoder(Writer(_Nowhere()), None, Statistics(wanted=False)).tree(value, None)
         return f"blake3:{blake3(_json(_unsigned(first)).encode()).hexdigest()}"

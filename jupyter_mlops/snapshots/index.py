@@ -37,6 +37,7 @@ CREATE TABLE keys (key BLOB PRIMARY KEY, id BLOB NOT NULL) WITHOUT ROWID;
 """
 _COLUMNS = "packs.name, chunks.id, offset, length, chunks.size, codec, crc"
 _MEMO = 500_000
+_SIZED = 8  # Manifests.
 _NETWORK = frozenset(
     f"{prefix}{kind}"
     for prefix in ("", "fuse.")
@@ -62,6 +63,7 @@ class Index:
         self._in_memory = False
         self._known: set[str] = set()
         self._memo: dict[bytes, ChunkId] = {}
+        self._sized: dict[str, dict[ChunkId, tuple[int, int]]] = {}
 
     def refresh(self) -> None:
         """Take in packs that came, and drop those that went, since the last look."""
@@ -189,6 +191,22 @@ class Index:
 
         return self._do(look)
 
+    def sizes_of(self, manifest: str, ids: Sequence[ChunkId]) -> dict[ChunkId, tuple[int, int]]:
+        """The same of the chunks of a manifest at an address; those of the last few are known."""
+        with self._lock:
+            known = self._sized.get(manifest) if self._pid == os.getpid() else None
+            if known is None:
+                known = self.sizes(ids)
+                self.remember_sizes(manifest, known)
+            return known
+
+    def remember_sizes(self, manifest: str, sizes: dict[ChunkId, tuple[int, int]]) -> None:
+        """Remember what ``sizes`` said of the chunks of a manifest, until a pack goes."""
+        with self._lock:
+            self._sized[manifest] = sizes
+            while len(self._sized) > _SIZED:
+                del self._sized[next(iter(self._sized))]
+
     def all_sizes(self) -> dict[ChunkId, int]:
         """Stored bytes of every chunk that is here."""
         return self._do(
@@ -224,6 +242,11 @@ class Index:
             self._memo.clear()
         self._memo.update(keys)
 
+    def _forget(self) -> None:
+        """What is remembered is of packs that may be gone."""
+        self._memo.clear()
+        self._sized.clear()
+
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Call ``work``; where SQLite fails, with a database made anew, at last in memory."""
         with self._lock:
@@ -244,7 +267,7 @@ class Index:
             return self._connection
         self._drop()
         self._pid = os.getpid()
-        self._memo.clear()
+        self._forget()
         connection = self._connect()
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -299,7 +322,7 @@ class Index:
 
     def _discard(self, *, keep: bool = False) -> None:
         self._drop()
-        self._memo.clear()
+        self._forget()
         self.damaged.clear()
         if not keep:
             for suffix in ("", "-wal", "-shm", "-journal"):
@@ -314,7 +337,7 @@ class Index:
         if here - self.damaged.keys() == self._known:
             return
         if self._known - here:
-            self._memo.clear()
+            self._forget()
         # Another process may have noticed before.
         self._known = {name for (name,) in connection.execute("SELECT name FROM packs")}
         gone = self._known - here
@@ -364,7 +387,7 @@ class Index:
         self._known.update(name for name, _ in packs)
 
     def _delete(self, connection: sqlite3.Connection, names: Sequence[str]) -> None:
-        self._memo.clear()
+        self._forget()
         with _transaction(connection):
             for name in names:
                 row = connection.execute(

@@ -27,6 +27,7 @@ from .chunks import ChunkId, decode_chunk
 __all__ = ["Manifest", "canonical", "is_address", "pack_manifest", "unpack_manifest"]
 
 _MAGIC = b"MLMANI1\n"
+_NOT_PART = ("address", "plain")
 _ADDRESS = re.compile(r"[0-9a-f]{64}")
 _encode = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
@@ -51,11 +52,13 @@ class Manifest:
     chunks: list[ChunkId] = field(default_factory=list)
     meta: dict[str, Any] = field(default_factory=dict)
     format: int = 1
-    address: str | None = field(default=None, compare=False)  # Where it was read; not part of it.
+    # Not part of it: where it was read, and what.
+    address: str | None = field(default=None, compare=False)
+    plain: bytes | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain JSON."""
-        return {name: getattr(self, name) for name in self.__slots__ if name != "address"}
+        return {name: getattr(self, name) for name in self.__slots__ if name not in _NOT_PART}
 
     def encode(self) -> bytes:
         """The canonical JSON, of which the BLAKE3 is the manifest's address.
@@ -63,6 +66,26 @@ class Manifest:
         Raises ``UsageError`` when something in it is not JSON.
         """
         return canonical(self.to_dict(), "the manifest")
+
+    def encode_as(self, other: Manifest) -> bytes:
+        """The same as ``encode`` where object and chunks are those of ``other``, as it was read."""
+        plain = other.plain
+        if plain is None or self.object is not other.object or self.chunks is not other.chunks:
+            return self.encode()
+        middle, last = other._about()
+        start = plain.find(b"]") + 1  # The end of the ids.
+        begin, end = start + len(middle), len(plain) - len(last)
+        if plain[start:begin] != middle or plain[end:] != last:
+            return self.encode()
+        now, then = self._about()
+        return b"".join([plain[:start], now, plain[begin:end], then])
+
+    def _about(self) -> tuple[bytes, bytes]:
+        """What stands in the JSON between ``chunks`` and ``object``, and after that."""
+        names = ("created", "digest", "format", "meta", "name")
+        middle = canonical({name: getattr(self, name) for name in names}, "the manifest")
+        last = canonical({"parent": self.parent, "stats": self.stats}, "the manifest")
+        return b"," + middle[1:-1] + b',"object":', b"," + last[1:]
 
     @staticmethod
     def from_json(data: bytes, label: str = "manifest") -> Manifest:
@@ -74,7 +97,7 @@ class Manifest:
                     f"{label} has format {raw['format']!r}; this version reads format 1",
                     hint="Upgrade this environment: pip install --upgrade jupyter-mlops",
                 )
-            if "address" in raw:
+            if not raw.keys().isdisjoint(_NOT_PART):
                 raise ValueError("it has a key too many")
             manifest = Manifest(**raw)
         except (KeyError, TypeError, ValueError, RecursionError) as error:
@@ -135,5 +158,6 @@ def manifest_json(data: bytes, address: str, label: str) -> bytes:
 
 def read_manifest(path: Path, address: str) -> Manifest:
     """Return the manifest at ``path``; ``CorruptError``, or ``FileNotFoundError``."""
-    found = unpack_manifest(path.read_bytes(), address, f"manifest {address[:12]}")
-    return replace(found, address=address)
+    label = f"manifest {address[:12]}"
+    plain = manifest_json(path.read_bytes(), address, label)
+    return replace(Manifest.from_json(plain, label), address=address, plain=plain)

@@ -21,6 +21,7 @@ import os
 import re
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ _ID = re.compile(r"[0-9a-f]{64}")
 _BUFFER = 8 * 1024 * 1024  # Raw bytes that wait to be compressed.
 _THREAD = 16 * 1024 * 1024  # Bytes: the usual stack of 8 MB and as much again.
 _LOOK = 10.0  # Seconds.
+_PATIENCE = 0.02  # Seconds that the caller waits before there is another thread.
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ class Entry:
 class PackWriter:
     """Writes one pack: compresses in threads, appends in one file, durable at ``finish``.
 
-    ``put`` returns at once unless more than 8 MB wait.  An error in a thread is raised by the
+    ``put`` returns at once unless more than 8 MB wait; where it had to wait for long, one more of
+    the ``threads`` is started.  An error in a thread is raised by the
     next call.  Nothing is visible before ``finish``.
     """
 
@@ -91,6 +94,7 @@ class PackWriter:
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
         self._wanted = threads
+        self._waited = 0.0  # Seconds, for room in the buffer.
         self._closed = False
 
     def put(self, id: ChunkId, raw: bytes, itemsize: int, hint: str) -> None:
@@ -100,12 +104,17 @@ class PackWriter:
             if self._descriptor < 0:
                 self._open()
             # One chunk may always wait, however large it is.
+            waits = 0.0
             while self._waiting and self._waiting + len(raw) > _BUFFER:
+                began = time.monotonic()
                 self._change.wait(_LOOK)
+                waits += time.monotonic() - began
                 self._check()
                 if not any(thread.is_alive() for thread in self._threads):
                     raise MemoryError("the threads that compress are gone")
-            if len(self._threads) < self._wanted:
+            self._waited += waits
+            # More threads than are needed take the interpreter from each other.
+            if len(self._threads) < self._wanted and self._waited >= _PATIENCE * len(self._threads):
                 self._start()
             self._waiting += len(raw)
         self._queue.put((id, raw, itemsize, hint))

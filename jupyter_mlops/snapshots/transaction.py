@@ -176,7 +176,7 @@ class Transaction:
         """Whether ``parent`` holds the value of a memory key: then its tree may be committed."""
         if parent.address is None or self._name_of(_same_key(key, parent.address)) is None:
             return False
-        sizes = self._store.index.sizes(parent.chunks)
+        sizes = self._store.index.sizes_of(parent.address, parent.chunks)
         if len(sizes) < len(parent.chunks) or not self._condemned.isdisjoint(sizes):
             return False
         self._reused = parent, sizes
@@ -346,7 +346,10 @@ class Transaction:
             chunks=needed,
             meta=meta,
         )
-        address, data = pack_manifest(manifest.encode())
+        address, data = pack_manifest(
+            manifest.encode() if reused is None else manifest.encode_as(reused[0])
+        )
+        store.index.remember_sizes(address, sizes)
         record: dict[str, Any] = {
             "digest": digest,
             "manifest": address,

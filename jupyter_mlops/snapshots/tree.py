@@ -90,9 +90,10 @@ class Progress:
 
 
 class BlakeTree:
-    """BLAKE3, of those leaves alone whose content this process has not hashed before."""
+    """BLAKE3, of those leaves alone whose content is not among the last ``kept`` that it hashed."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = _MEMO_LEAVES) -> None:
+        self._kept = kept
         self._memo: OrderedDict[bytes, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -102,7 +103,7 @@ class BlakeTree:
 
     def leaf(self, parts: list[Buffer], size: int) -> bytes:
         """The digest of a leaf (32 bytes)."""
-        if size < _MEMO_BYTES:
+        if size < _MEMO_BYTES or not self._kept:
             return _blake(parts)
         key = _xxh(parts)
         with self._lock:
@@ -113,7 +114,7 @@ class BlakeTree:
         found = _blake(parts)
         with self._lock:
             self._memo[key] = found
-            while len(self._memo) > _MEMO_LEAVES:
+            while len(self._memo) > self._kept:
                 self._memo.popitem(last=False)
         return found
 

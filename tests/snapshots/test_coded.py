@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_mlops.errors import CorruptError
+from jupyter_mlops.snapshots import chunks
 from jupyter_mlops.snapshots.chunks import Compressor, decode_chunk
 from jupyter_mlops.snapshots.coded import codes_of
 from jupyter_mlops.snapshots.encoding import chunks_of, decode, digest_of, encode
@@ -205,3 +208,32 @@ def test_any_changed_word_is_stored(row: int, column: int, word: int) -> None:
         assert found.tobytes() == values.tobytes()
         assert versions.reused == (before == values.tobytes())
         versions.store.index.close()
+
+
+def test_a_way_is_tried_again_on_a_chunk_that_is_much_larger() -> None:
+    random = np.random.default_rng(5)
+    short, long = (random.integers(0, 3000, n).astype("i8") for n in (4_000, 100_000))
+    writer = Compressor()
+    first = writer.encode(short.tobytes(), 8, "1/fixed-i")
+    second = writer.encode(long.tobytes(), 8, "1/fixed-i")
+    assert (first[0], second[0]) == ("blosc", "coded")
+    for values, (codec, stored) in ((short, first), (long, second)):
+        assert decode_chunk(codec, stored, values.nbytes) == values.tobytes()
+
+
+def test_of_threads_that_try_at_once_one_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    best = chunks._best_of_codes
+
+    def slow(coded: Any) -> Any:
+        tried.append(1)
+        time.sleep(0.05)
+        return best(coded)
+
+    monkeypatch.setattr(chunks, "_best_of_codes", slow)
+    writer = Compressor()
+    raw = np.tile(np.arange(50, dtype="i8"), 2000).tobytes()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda n: writer.encode(raw, 8, "1/fixed-i"), range(8)))
+    assert len(tried) == 1
+    assert len(set(found)) == 1

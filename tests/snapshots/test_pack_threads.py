@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,3 +63,26 @@ def test_a_thread_is_not_started_into_too_little_memory(
         writer.put(chunk_id(b"1" * 4096), b"1" * 4096, 1, "")
     writer.abort()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_thread_starts_when_the_caller_had_to_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_mlops.snapshots.packs._BUFFER", 4096)
+    monkeypatch.setattr("jupyter_mlops.snapshots.packs._PATIENCE", 0.01)
+    writer = PackWriter(tmp_path / "pack.tmp", threads=2)
+    encode = writer._compressor.encode
+
+    def slow(*parts: Any) -> tuple[str, bytes]:
+        time.sleep(0.01)
+        return encode(*parts)
+
+    monkeypatch.setattr(writer._compressor, "encode", slow)
+    counts = []
+    for _ in range(6):
+        raw = os.urandom(4096)
+        writer.put(chunk_id(raw), raw, 1, "")
+        counts.append(len(writer._threads))
+    assert counts[0] == 1
+    assert counts[-1] == 2
+    assert len(writer.finish(tmp_path / "it.pack")) == 6

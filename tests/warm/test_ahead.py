@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,13 @@ def run(tmp_path: Path, *cells: str, folder: str = "notebooks", **options: Any) 
     assert bench.starts == ["fork"]
     said = "".join(output.get("text", "") for output in bench.code[-1].outputs)
     return bench.executed.metadata.mlops.kernel.get("ahead", False), said
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def waiting(zygote: Address) -> psutil.Process:
@@ -164,8 +171,27 @@ def test_it_ends_with_the_zygote(tmp_path: Path) -> None:
         bench.execute()
         process = waiting(address)
         os.kill(client.ask(address, "hello")["pid"], signal.SIGKILL)
-        deadline = time.monotonic() + 30
-        while not ended(process.pid):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: ended(process.pid))
         address.path.unlink()  # nobody was left to do so
+
+
+def test_one_that_hangs_as_it_begins_ends_with_the_zygote(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "slow.py").write_text(
+        "import os, pathlib, time\n"
+        f"seen = pathlib.Path({str(seen)!r})\n"
+        "again = seen.exists()\n"
+        "seen.write_text(str(os.getpid()))\n"
+        "time.sleep(600 if again else 0)\n"
+    )
+    with zygote_for_tests(("csv", "pandas")) as address:
+        bench = ForkBench(tmp_path / "notebooks", modules=("csv", "pandas"))
+        bench.write("import os; print(os.getpid())")
+        assert bench.execute().status == "completed"
+        first = seen.read_text()
+        until(lambda: seen.read_text() not in ("", first))
+        os.kill(client.ask(address, "hello")["pid"], signal.SIGKILL)
+        until(lambda: ended(int(seen.read_text())))
+        address.path.unlink()

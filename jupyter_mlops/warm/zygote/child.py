@@ -14,6 +14,7 @@ from . import leash, standing
 
 __all__ = [
     "become_kernel",
+    "end_with_zygote",
     "forget_the_zygote",
     "freshen_libraries",
     "freshen_standard_library",
@@ -35,7 +36,7 @@ def become_kernel(request: dict[str, Any], descriptors: list[int]) -> None:
         descriptors = descriptors[:-1]
     os.setsid()
     if request["pdeathsig"]:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, request["pdeathsig"], 0, 0, 0)
+        end_with_zygote(request["pdeathsig"])
     for number in range(3):
         os.dup2(descriptors[number], number)
         os.close(descriptors[number])
@@ -76,6 +77,11 @@ def run_cells(request: dict[str, Any], blas: Any, descriptor: int) -> None:
     forget_the_zygote()
     os.set_inheritable(descriptor, False)
     cells.run_cells(descriptor)
+
+
+def end_with_zygote(number: int) -> None:
+    """Be sent this signal when the zygote dies; 0: none."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def forget_the_zygote() -> None:

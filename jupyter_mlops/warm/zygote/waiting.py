@@ -6,6 +6,7 @@ The zygote's side is ``ahead``.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -42,7 +43,8 @@ def _begin(request: dict[str, Any], blas: Any, control: socket.socket) -> Any:
     from . import cells
 
     streams = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
-    child.become_kernel({**request, "cells": False}, streams)
+    # Whatever its start may hang in: nobody but the zygote knows of it yet.
+    child.become_kernel({**request, "cells": False, "pdeathsig": signal.SIGKILL}, streams)
     loaded = set(sys.modules)
     reads = Reads()
     reads.install()
@@ -102,6 +104,7 @@ def _effects(before: dict[str, str]) -> Callable[[dict[str, str]], dict[str, str
 
 def _take_on(asked: dict[str, Any], descriptors: list[int], begun: Any) -> None:
     """Become what a fork for this request would have become."""
+    child.end_with_zygote(asked["pdeathsig"])
     child.set_environment(asked["env"])
     child.freshen_standard_library(asked)
     os.chdir(asked["cwd"])

@@ -149,11 +149,15 @@ def test_another_folder_is_forked_and_then_waited_for(zygote: Address, tmp_path:
 def test_there_is_none_where_code_runs_at_the_start(zygote: Address, tmp_path: Path) -> None:
     run(tmp_path)
     until_ahead(zygote)
-    (tmp_path / "ipython" / "profile_default" / "startup" / "a.py").write_text("begun = 5")
+    seen = tmp_path / "seen"
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    (startup / "a.py").write_text(f"begun = open({str(seen)!r}, 'a').write('once ')")
     assert run(tmp_path, "print(begun)") == (False, "5\n")
     time.sleep(1.5)  # it is tried once, and says that it cannot
     assert client.ask(zygote, "hello")["ahead"] is False
     assert run(tmp_path, "print(begun)") == (False, "5\n")
+    time.sleep(1.5)
+    assert seen.read_text() == "once once "  # as often as there were runs
 
 
 def test_one_that_was_killed_is_not_missed(zygote: Address, tmp_path: Path) -> None:
@@ -170,28 +174,7 @@ def test_it_ends_with_the_zygote(tmp_path: Path) -> None:
         bench.write("print(1)")
         bench.execute()
         process = waiting(address)
+        process.suspend()  # as one that hangs
         os.kill(client.ask(address, "hello")["pid"], signal.SIGKILL)
         until(lambda: ended(process.pid))
         address.path.unlink()  # nobody was left to do so
-
-
-def test_one_that_hangs_as_it_begins_ends_with_the_zygote(tmp_path: Path) -> None:
-    seen = tmp_path / "seen"
-    startup = tmp_path / "ipython" / "profile_default" / "startup"
-    startup.mkdir(parents=True)
-    (startup / "slow.py").write_text(
-        "import os, pathlib, time\n"
-        f"seen = pathlib.Path({str(seen)!r})\n"
-        "again = seen.exists()\n"
-        "seen.write_text(str(os.getpid()))\n"
-        "time.sleep(600 if again else 0)\n"
-    )
-    with zygote_for_tests(("csv", "pandas")) as address:
-        bench = ForkBench(tmp_path / "notebooks", modules=("csv", "pandas"))
-        bench.write("import os; print(os.getpid())")
-        assert bench.execute().status == "completed"
-        first = seen.read_text()
-        until(lambda: seen.read_text() not in ("", first))
-        os.kill(client.ask(address, "hello")["pid"], signal.SIGKILL)
-        until(lambda: ended(int(seen.read_text())))
-        address.path.unlink()

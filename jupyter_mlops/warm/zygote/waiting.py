@@ -48,12 +48,16 @@ def _begin(request: dict[str, Any], blas: Any, control: socket.socket) -> Any:
     loaded = set(sys.modules)
     reads = Reads()
     reads.install()
-    child.freshen_libraries(request["env"], blas)
-    child.forget_the_zygote()
-    begun = cells.Begun(None)
+    files = _looked_for()
+    why = _configured(
+        files
+    )  # before code of the person's own would run once more than there are runs
+    if why is None:
+        child.freshen_libraries(request["env"], blas)
+        child.forget_the_zygote()
+        begun = cells.Begun(None)
+        why = _obstacle(begun, loaded, files)
     reads.remove()
-    files = _looked_for(begun.app)
-    why = _obstacle(begun, loaded, files)
     if why is not None:
         wire.send(control, {"ready": False, "why": why})
         os._exit(0)
@@ -62,31 +66,49 @@ def _begin(request: dict[str, Any], blas: Any, control: socket.socket) -> Any:
     return begun
 
 
-def _looked_for(app: Any) -> dict[str, tuple[int, int] | None]:
+def _looked_for() -> dict[str, tuple[int, int] | None]:
     """The configuration files that there may be, and the folder of start-up files."""
-    stems = {app.config_file_name, "ipython_config", "ipython_kernel_config"}
-    names = [f"{stem.removesuffix('.py')}{suffix}" for stem in stems for suffix in (".py", ".json")]
+    from IPython.core import application
+    from IPython.paths import get_ipython_dir
+
+    home = get_ipython_dir()
+    profile = os.path.join(home, "profile_default")
+    folders = [os.getcwd(), home, profile]
+    for name in ("SYSTEM_CONFIG_DIRS", "ENV_CONFIG_DIRS"):
+        folders += getattr(application, name, [])
     found = {}
-    for folder in {*app.config_file_paths, app.profile_dir.location, os.getcwd()}:
-        for name in names:
-            path = os.path.join(folder, name)
-            found[path] = stamp(path)
-    startup = app.profile_dir.startup_dir
+    for folder in folders:
+        for stem in ("ipython_config", "ipython_kernel_config"):
+            for suffix in (".py", ".json"):
+                path = os.path.join(folder, stem + suffix)
+                found[path] = stamp(path)
+    startup = os.path.join(profile, "startup")
+    os.makedirs(startup, exist_ok=True)  # as IPython does
     return {**found, startup: stamp(startup)}
+
+
+def _configured(files: dict[str, Any]) -> str | None:
+    """Why code of the person's own runs as the kernel sets itself up."""
+    *configurations, startup = files
+    if any(files[path] is not None for path in configurations):
+        return "there is a configuration file"
+    if any(name.endswith((".py", ".ipy")) for name in os.listdir(startup)):
+        return "there are start-up files"
+    return None
 
 
 def _obstacle(begun: Any, loaded: set[str], files: dict[str, Any]) -> str | None:
     """Why this kernel may be another when it is begun later."""
     app = begun.app
-    startup = app.profile_dir.startup_dir
     if begun.line.lost:
         return "it said something already"
-    if any(there is not None for path, there in files.items() if path != startup):
-        return "there is a configuration file"
-    if any(name.endswith((".py", ".ipy")) for name in os.listdir(startup)):
-        return "there are start-up files"
     if any(getattr(app, name, None) for name in _CONFIGURED):
         return "code is configured that runs at the start"
+    known = {os.path.dirname(path) for path in files}
+    if not {os.path.abspath(path) for path in app.config_file_paths} <= known:
+        return "configuration is looked for in other folders, too"
+    if app.profile_dir.startup_dir not in files:
+        return "it has another profile"
     here = os.getcwd() + os.sep
     for name in set(sys.modules) - loaded:
         origin = getattr(getattr(sys.modules[name], "__spec__", None), "origin", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from ..agent.living import config_of
 from .conftest import write_notebook
 from .test_runner import Writes
 
+Started = Callable[[], list[psutil.Process]]
+
 
 @pytest.fixture
 def project(project: Project, mlflow_template: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
@@ -33,6 +36,13 @@ def project(project: Project, mlflow_template: Path, monkeypatch: pytest.MonkeyP
     return project
 
 
+@pytest.fixture
+def started() -> Started:
+    """The processes that this one has started since; other tests may have left some."""
+    before = set(psutil.Process().children())
+    return lambda: [one for one in psutil.Process().children() if one not in before]
+
+
 def run(project: Project, deliver: str) -> RunOutcome:
     with replaced_port("executor", lambda: Writes(lambda step, parameters: None)):
         return run_pipeline(
@@ -40,30 +50,32 @@ def run(project: Project, deliver: str) -> RunOutcome:
         )
 
 
-def test_it_delivers(project: Project) -> None:
+def test_it_delivers(project: Project, started: Started) -> None:
     outcome = run(project, "later")
     assert not outcome.delivered
     with deliverer(project, config_of(project), "now") as worker:
         assert worker is not None
         done = deliver_outcome(project, config_of(project), outcome, "now", worker=worker)
-        (child,) = psutil.Process().children()
+        (child,) = started()
     assert done.delivered
     assert done.warnings == ()
     assert find_run(project, outcome.run_id).mlflow_run_id is not None
     assert not child.is_running()
 
 
-def test_a_run_is_delivered_by_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_delivered_by_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch, started: Started
+) -> None:
     monkeypatch.setattr(delivering, "_now", None)
     outcome = run(project, "now")
     assert outcome.delivered
-    assert psutil.Process().children() == []
+    assert started() == []
 
 
-def test_without_an_answer_this_process_delivers(project: Project) -> None:
+def test_without_an_answer_this_process_delivers(project: Project, started: Started) -> None:
     outcome = run(project, "later")
     with Deliverer(project) as worker:
-        (child,) = psutil.Process().children()
+        (child,) = started()
         os.kill(child.pid, signal.SIGKILL)
         child.wait(10)
         done = deliver_outcome(project, config_of(project), outcome, "now", worker=worker)
@@ -80,13 +92,13 @@ def test_what_cannot_be_reached_is_a_warning(
     assert any("not delivered" in warning for warning in outcome.warnings)
 
 
-def test_it_ends_with_an_interrupted_run(project: Project) -> None:
+def test_it_ends_with_an_interrupted_run(project: Project, started: Started) -> None:
     with (
         pytest.raises(KeyboardInterrupt),
         deliverer(project, config_of(project), "now") as worker,
     ):
         assert worker is not None
-        (child,) = psutil.Process().children()
+        (child,) = started()
         raise KeyboardInterrupt
     assert not child.is_running()
 

@@ -40,10 +40,10 @@ def write_data(project: Project, shift: int = 0) -> None:
     (folder / "helper.py").write_text("def clean(frame):\n    return frame.dropna()\n")
 
 
-def track(project: Project, cells: list[str], *, keeps: int = 0) -> str:
+def track(project: Project, cells: list[str], *, keeps: int = 0, reads: str = "") -> str:
     """Execute cells in a kernel as Jupyter starts it; return the id of the last run.
 
-    The kernel goes on until ``keeps`` snapshots of inputs are there.
+    The kernel goes on until ``keeps`` snapshots of inputs are there, and an input from the file ``reads``.
     """
     notebook = project.root / "work" / "study.ipynb"
     with start_kernel(notebook.parent, JPY_SESSION_NAME=str(notebook)) as kernel:
@@ -51,7 +51,9 @@ def track(project: Project, cells: list[str], *, keeps: int = 0) -> str:
             outcome = kernel.run(source, {"cellId": f"cell{number}"})
             assert outcome.ename is None, outcome.traceback
         deadline = time.monotonic() + 60
-        while len(kept_inputs(project)) < keeps and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            if len(kept_inputs(project)) >= keeps and (not reads or reads in sources(project)):
+                break
             time.sleep(0.1)
     return list_runs(project)[0].run_id
 
@@ -59,6 +61,11 @@ def track(project: Project, cells: list[str], *, keeps: int = 0) -> str:
 def kept_inputs(project: Project) -> set[str | None]:
     run = run_details(project, Config(), list_runs(project)[0].run_id).record
     return {item.snapshot for item in run.inputs} - {None}
+
+
+def sources(project: Project) -> set[str | None]:
+    run = run_details(project, Config(), list_runs(project)[0].run_id).record
+    return {item.source for item in run.inputs}
 
 
 def again(project: Project, run: str, **options: bool) -> Reproduction:
@@ -110,7 +117,7 @@ def test_other_data_and_another_module_are_named(
     project = mlflow_project
     monkeypatch.setenv("JUPYTER_MLOPS_SNAPSHOT_INPUTS", "never")
     write_data(project)
-    run = track(project, CELLS)
+    run = track(project, CELLS, reads="work/data/rows.csv")
     write_data(project, shift=3)
     found = again(project, run)
     assert found.verdict.verdict in ("differs", "unproven")

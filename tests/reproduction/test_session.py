@@ -43,7 +43,8 @@ def write_data(project: Project, shift: int = 0) -> None:
 def track(project: Project, cells: list[str], *, keeps: int = 0, reads: str = "") -> str:
     """Execute cells in a kernel as Jupyter starts it; return the id of the last run.
 
-    The kernel goes on until ``keeps`` snapshots of inputs are there, and an input from the file ``reads``.
+    The kernel goes on until ``keeps`` snapshots of inputs are there, and an input from the file
+    ``reads``.
     """
     notebook = project.root / "work" / "study.ipynb"
     with start_kernel(notebook.parent, JPY_SESSION_NAME=str(notebook)) as kernel:

@@ -1,8 +1,9 @@
 """Which kernels of a headless run are forked, and who holds the process they are forked from.
 
-A pipeline of several notebooks holds one itself: its first kernel starts cold while the modules are
-imported beside it.  A single notebook would gain nothing by that: it takes the agent's, and where
-the agent has none yet, asks for one for the next time.
+A pipeline of several notebooks holds one itself.  Its first kernel waits for it where it would
+import all of the modules itself; else it starts cold, while they are imported beside it.  A single
+notebook would gain nothing by that: it takes the agent's, and where the agent has none yet, asks
+for one for the next time.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from ..config import Config
 from ..errors import MlopsError
 from ..model.pipeline import Pipeline
 from ..project import Project
-from ..warm import WORTH_HOLDING, end_zygotes, holder, imported_modules
-from ..warm.choosing import Choice, current_choice, warm_kernels
+from ..warm import WORTH_HOLDING, end_zygotes, holder, imported_modules, waiter
+from ..warm.choosing import Absent, Choice, Wait, current_choice, warm_kernels
 from .lookup import find_target
 
 __all__ = ["kernel_starts", "warm_run"]
 
 _OWNER = "runner"
+_WAIT_SECONDS = 20.0
 _lock = threading.Lock()
 _within = 0  # runs of this process that may fork from its zygotes
 
@@ -64,8 +66,14 @@ def warm_run(
     if around is not None and set(modules) <= set(around.modules):
         yield around  # what was begun for several runs serves each
         return
-    absent = holder(_OWNER, config) if len(notebooks) >= WORTH_HOLDING else ask_agent
-    with _holding(), warm_kernels(modules, absent) as choice:
+    absent: Absent = ask_agent
+    wait: Wait | None = None
+    if len(notebooks) >= WORTH_HOLDING:
+        absent = holder(_OWNER, config)
+        first = _first(project, target)
+        if first and all(set(imported_modules(one)) >= set(modules) for one in first):
+            wait = waiter(_OWNER, config, _WAIT_SECONDS)
+    with _holding(), warm_kernels(modules, absent, wait) as choice:
         yield choice
 
 
@@ -89,6 +97,15 @@ def _holding() -> Iterator[None]:
             last = _within == 0
         if last:
             end_zygotes(_OWNER)
+
+
+def _first(project: Project, target: str | Path | Pipeline) -> tuple[Path, ...]:
+    """The notebooks of the steps that need no other."""
+    found = target if isinstance(target, Pipeline) else find_target(project, target)
+    if not isinstance(found, Pipeline):
+        return ()
+    folder = Path(found.folder)
+    return tuple(folder / step.notebook for step in found.steps if not step.needs)
 
 
 def _notebooks(project: Project, target: str | Path | Pipeline) -> tuple[Path, ...]:

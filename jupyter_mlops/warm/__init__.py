@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ensure_zygote,
         held_zygotes,
         holder,
+        waiter,
     )
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "held_zygotes",
     "holder",
     "imported_modules",
+    "waiter",
     "warm_kernels",
 ]
 
@@ -43,6 +45,7 @@ _ON_USE = {
     "ensure_zygote": "keeper",
     "held_zygotes": "keeper",
     "holder": "keeper",
+    "waiter": "keeper",
     "imported_modules": "imports",
     "warm_kernels": "choosing",
 }

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Absent", "Choice", "current_choice", "note_start", "warm_kernels"]
+__all__ = ["Absent", "Choice", "Wait", "current_choice", "note_start", "warm_kernels"]
 
 # Called with the interpreter (path and flags), modules, environment, and the refusal's kind when
 # there was no zygote that could fork: for whoever is to start one.  It must not take long.
 Absent = Callable[[tuple[str, ...], tuple[str, ...], Mapping[str, str], str], None]
+# Called with the first three of these where it pays to wait for a zygote: whether there is one now.
+Wait = Callable[[tuple[str, ...], tuple[str, ...], Mapping[str, str]], bool]
 
 
 @dataclass
@@ -25,6 +27,7 @@ class Choice:
 
     modules: tuple[str, ...]
     absent: Absent | None = None
+    wait: Wait | None = None
     starts: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -45,16 +48,19 @@ def note_start(report: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def warm_kernels(modules: Sequence[str], absent: Absent | None = None) -> Iterator[Choice]:
+def warm_kernels(
+    modules: Sequence[str], absent: Absent | None = None, wait: Wait | None = None
+) -> Iterator[Choice]:
     """Have kernels with ``modules`` forked where there is a zygote that can.
 
+    Where there is none, ``absent`` is told, or ``wait`` is asked first, if it is given.
     A provisioner that the person has chosen by ``JUPYTER_DEFAULT_PROVISIONER_NAME`` stays.
     """
     from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
     from .provisioner import NAME, register
 
-    choice = Choice(tuple(modules), absent)
+    choice = Choice(tuple(modules), absent, wait)
     register()
     factory = KernelProvisionerFactory.instance()
     with _lock:

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from ..config import Config, load_config
 from ..errors import MlopsError
 from ..model.cells import NotForked
 from ..project import open_project
-from .address import address_of, unsupported
+from .address import Address, address_of, unsupported
 from .choosing import current_choice, note_start
 from .client import Refused, WarmKernel, fork_kernel
 from .commands import LAUNCHER, Cold, kernel_parts
@@ -100,32 +101,47 @@ def fork_cells(
         if any(not os.path.isabs(one) for one in env.get("PYTHONPATH", "/").split(os.pathsep)):
             raise Cold("PYTHONPATH names a folder that is relative to the working folder")
         address = address_of(words, modules, environment)
-        mine, theirs = packets.pair()
+        fork = partial(_fork, address, words, environment, cwd, output)
         try:
-            with theirs, open(os.devnull, "rb") as nothing:
-                arguments = ["-f", _connection_file(), _HISTORY]
-                kernel = fork_kernel(
-                    address,
-                    [*words, LAUNCHER, *arguments],
-                    arguments,
-                    script=LAUNCHER,
-                    env=environment,
-                    cwd=os.path.abspath(cwd),
-                    streams=(nothing.fileno(), output, output),
-                    # It is ended with all that it has started by who runs it, and by itself when
-                    # nobody is there any more: killed at once, it would leave its children behind.
-                    independent=True,
-                    cells=theirs,
-                )
-        except BaseException:
-            mine.close()
-            raise
+            kernel, mine = fork()
+        except Refused as refusal:
+            choice = current_choice()
+            wait = None if choice is None or refusal.kind != "absent" else choice.wait
+            if wait is None or not wait(tuple(words), modules, environment):
+                raise
+            kernel, mine = fork()
     except (Cold, Refused, MlopsError, OSError, ValueError) as error:
         raise NotForked(str(error)) from None
     report = {"start": "fork", "why": "forked", "modules": list(modules), "ahead": kernel.ahead}
     of = {"run": env.get("JUPYTER_MLOPS_PARENT_RUN"), "step": env.get("JUPYTER_MLOPS_STEP")}
     note_start(report | of)
     return ForkedCells(kernel, mine)
+
+
+def _fork(
+    address: Address, words: Sequence[str], environment: Mapping[str, str], cwd: str, output: int
+) -> tuple[WarmKernel, socket.socket]:
+    mine, theirs = packets.pair()
+    try:
+        with theirs, open(os.devnull, "rb") as nothing:
+            arguments = ["-f", _connection_file(), _HISTORY]
+            kernel = fork_kernel(
+                address,
+                [*words, LAUNCHER, *arguments],
+                arguments,
+                script=LAUNCHER,
+                env=environment,
+                cwd=os.path.abspath(cwd),
+                streams=(nothing.fileno(), output, output),
+                # It is ended with all that it has started by who runs it, and by itself when
+                # nobody is there any more: killed at once, it would leave its children behind.
+                independent=True,
+                cells=theirs,
+            )
+    except BaseException:
+        mine.close()
+        raise
+    return kernel, mine
 
 
 def _modules(provisioner: str | None, cwd: str) -> tuple[str, ...]:

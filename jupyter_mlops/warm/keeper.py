@@ -21,7 +21,7 @@ from .address import Address, address_of, normal_modules, unsupported
 from .zygote.wire import WireError, receive
 
 if TYPE_CHECKING:
-    from .choosing import Absent
+    from .choosing import Absent, Wait
 
 __all__ = ["WORTH_HOLDING", "Zygote", "end_zygotes", "ensure_zygote", "held_zygotes", "holder"]
 
@@ -30,6 +30,7 @@ WORTH_HOLDING = 3  # notebooks; for fewer, importing ahead costs what it saves
 _SCRIPT = Path(__file__).with_name("zygote") / "__main__.py"
 _MOST = 4  # zygotes of one process at a time; the one longest unused makes room
 _END_SECONDS = 5.0
+_SLICE = 0.05  # seconds: others may ask for its state meanwhile
 
 
 class Zygote:
@@ -50,6 +51,7 @@ class Zygote:
         self.used = time.monotonic()
         self.why: str | None = None
         self._ready = False
+        self._listening = threading.Lock()
         self._leash, theirs = socket.socketpair()
         request = {
             "socket": str(address.path),
@@ -91,7 +93,7 @@ class Zygote:
         """Wait until it is ready, at most ``timeout`` seconds; whether it is."""
         end = time.monotonic() + timeout
         while self.state == "starting" and time.monotonic() < end:
-            self._listen(end - time.monotonic())
+            self._listen(min(_SLICE, end - time.monotonic()))
         return self.state == "ready"
 
     def end(self) -> None:
@@ -105,6 +107,12 @@ class Zygote:
         self.why = self.why or "it was ended"
 
     def _listen(self, timeout: float) -> None:
+        with self._listening:  # several threads may wait: what it says is said once
+            self._hear(timeout)
+
+    def _hear(self, timeout: float) -> None:
+        if self._ready and timeout > 0:
+            return  # another thread has heard it
         if self.why is not None or self._leash.fileno() < 0:
             return
         if not select.select([self._leash], [], [], max(0.0, timeout))[0]:
@@ -179,6 +187,17 @@ def holder(owner: str, config: Config) -> Absent:
         ensure_zygote(interpreter, modules, owner, env=env, config=config, afresh=afresh)
 
     return hold
+
+
+def waiter(owner: str, config: Config, seconds: float) -> Wait:
+    """What holds a zygote as ``holder`` does, and waits until it is ready; whether it is."""
+
+    def wait(
+        interpreter: tuple[str, ...], modules: tuple[str, ...], env: Mapping[str, str]
+    ) -> bool:
+        return ensure_zygote(interpreter, modules, owner, env=env, config=config).wait(seconds)
+
+    return wait
 
 
 def end_zygotes(owner: str | None = None) -> None:

@@ -41,13 +41,36 @@ def default_provisioner() -> str:
     return str(KernelProvisionerFactory.instance().default_provisioner_name)
 
 
+def test_the_first_waits_where_it_imports_everything_itself(project: Project) -> None:
+    folder = project.root / "pipelines" / "three"
+    folder.mkdir(parents=True)
+    text = "version: 1\nname: three\nsteps:\n"
+    for name in STEPS:
+        notebook(
+            folder / f"{name}.ipynb", "import colorsys, wave" if name != "c" else "import wave"
+        )
+        text += f"  - name: {name}\n    notebook: {name}.ipynb\n"
+        text += "    needs: [a, b]\n" if name == "c" else ""
+    (folder / "pipeline.yaml").write_text(text)
+    with warm_run(project, Config(agent=False), "three") as choice:
+        outcome = run_pipeline(project, Config(agent=False), "three", {}, jobs=2)
+    assert outcome.status == "FINISHED"
+    assert choice is not None
+    assert [(one["start"], one["why"]) for one in choice.starts] == [("fork", "forked")] * 3
+    assert not [one for one in held_zygotes() if "runner" in one["owners"]]
+
+
 def test_a_pipeline_of_three_holds_its_own(project: Project) -> None:
     folder = project.root / "pipelines" / "three"
     folder.mkdir(parents=True)
     text = "version: 1\nname: three\nsteps:\n"
     for name in STEPS:
         # The first ends when the zygote is ready: what is tested is that it is taken then.
-        notebook(folder / f"{name}.ipynb", "import colorsys", WAIT if name == "a" else "1")
+        notebook(
+            folder / f"{name}.ipynb",
+            "import colorsys" if name == "b" else "1",
+            WAIT if name == "a" else "1",
+        )
         text += f"  - name: {name}\n    notebook: {name}.ipynb\n"
     (folder / "pipeline.yaml").write_text(text)
     with warm_run(project, Config(agent=False), "three") as choice:

@@ -41,17 +41,20 @@ def default_provisioner() -> str:
     return str(KernelProvisionerFactory.instance().default_provisioner_name)
 
 
-def test_the_first_waits_where_it_imports_everything_itself(project: Project) -> None:
+def three(project: Project, cells: dict[str, tuple[str, ...]], last: str = "") -> None:
+    """A pipeline of three steps; ``last`` is what the third one says beside its notebook."""
     folder = project.root / "pipelines" / "three"
     folder.mkdir(parents=True)
     text = "version: 1\nname: three\nsteps:\n"
     for name in STEPS:
-        notebook(
-            folder / f"{name}.ipynb", "import colorsys, wave" if name != "c" else "import wave"
-        )
+        notebook(folder / f"{name}.ipynb", *cells[name])
         text += f"  - name: {name}\n    notebook: {name}.ipynb\n"
-        text += "    needs: [a, b]\n" if name == "c" else ""
-    (folder / "pipeline.yaml").write_text(text)
+    (folder / "pipeline.yaml").write_text(text + last)
+
+
+def test_the_first_waits_where_it_imports_everything_itself(project: Project) -> None:
+    both = ("import colorsys, wave",)
+    three(project, {"a": both, "b": both, "c": ("import wave",)}, "    needs: [a, b]\n")
     with warm_run(project, Config(agent=False), "three") as choice:
         outcome = run_pipeline(project, Config(agent=False), "three", {}, jobs=2)
     assert outcome.status == "FINISHED"
@@ -61,18 +64,8 @@ def test_the_first_waits_where_it_imports_everything_itself(project: Project) ->
 
 
 def test_a_pipeline_of_three_holds_its_own(project: Project) -> None:
-    folder = project.root / "pipelines" / "three"
-    folder.mkdir(parents=True)
-    text = "version: 1\nname: three\nsteps:\n"
-    for name in STEPS:
-        # The first ends when the zygote is ready: what is tested is that it is taken then.
-        notebook(
-            folder / f"{name}.ipynb",
-            "import colorsys" if name == "b" else "1",
-            WAIT if name == "a" else "1",
-        )
-        text += f"  - name: {name}\n    notebook: {name}.ipynb\n"
-    (folder / "pipeline.yaml").write_text(text)
+    # The first ends when the zygote is ready: what is tested is that it is taken then.
+    three(project, {"a": ("1", WAIT), "b": ("import colorsys", "1"), "c": ("1", "1")})
     with warm_run(project, Config(agent=False), "three") as choice:
         assert default_provisioner() == "mlops-zygote"
         outcome = run_pipeline(project, Config(agent=False), "three", {}, jobs=1)

@@ -166,6 +166,8 @@ def test_one_that_was_killed_is_not_missed(zygote: Address, tmp_path: Path) -> N
     os.kill(process.pid, signal.SIGKILL)
     process.wait(10)
     assert run(tmp_path, "print(2)")[1] == "2\n"
+    assert waiting(zygote).pid != process.pid
+    assert run(tmp_path, "print(3)") == (True, "3\n")
 
 
 def test_it_ends_with_the_zygote(tmp_path: Path) -> None:

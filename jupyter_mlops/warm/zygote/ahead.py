@@ -80,7 +80,8 @@ class Ahead:
             if self._found is None and message.get("ready"):
                 self._found = message
                 return True
-        self.refused = True
+        # One that was ready and is gone was killed: the next run deserves another.
+        self.refused = self._found is None
         return False
 
     def keeps(self, request: Mapping[str, Any]) -> bool:

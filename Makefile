@@ -70,7 +70,7 @@ test-js: $(VENV)/.bundle
 	cd labextension && ../$(BIN)/jlpm test
 
 test-py: $(VENV)/.bundle
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST)
 
 lint: $(VENV)/.bundle
 	$(BIN)/ruff check .

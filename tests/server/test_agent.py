@@ -170,8 +170,8 @@ def test_a_run_is_renamed_noted_deleted_and_restored(live: Live) -> None:
         noted = live.ask("PUT", f"{run}/note", note="too few rows")
         assert (noted.status, noted.data["note"]) == (200, "too few rows"), noted.text
 
-    (heard,) = events_while(live.server, act, 1)  # changes of one moment are told once
-    assert (heard["kind"], heard["action"], heard["id"]) == ("run", "updated", live.bad)
+    (heard,) = events_while(live.server, act, 1, about=live.bad)
+    assert (heard["kind"], heard["action"]) == ("run", "updated")
     shown = live.get(run)
     assert (shown["name"], shown["note"]) == ("not so good", "too few rows")
     assert live.ask("PUT", f"{run}/note", note="").data["undo"].endswith("'too few rows'")

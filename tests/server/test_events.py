@@ -20,8 +20,13 @@ from jupyter_mlops.state import StateDB, record_change
 from .conftest import BASE, Server
 
 
-def events_while(server: Server, act: Callable[[], None], count: int) -> list[dict[str, Any]]:
-    """The first ``count`` events of ours that a subscriber hears while ``act()`` is done."""
+def events_while(
+    server: Server, act: Callable[[], None], count: int, about: str | None = None
+) -> list[dict[str, Any]]:
+    """The first ``count`` events of ours that a subscriber hears while ``act()`` is done.
+
+    With ``about``, those of this id only: what an earlier test did may be told late.
+    """
 
     async def listen() -> list[dict[str, Any]]:
         url = f"ws://127.0.0.1:{server.port}{BASE}/api/events/subscribe"
@@ -35,7 +40,7 @@ def events_while(server: Server, act: Callable[[], None], count: int) -> list[di
                 message = await asyncio.wait_for(socket.read_message(), 150)
                 assert message is not None
                 event = json.loads(message)
-                if event["schema_id"] == SCHEMA_ID:
+                if event["schema_id"] == SCHEMA_ID and about in (None, event["id"]):
                     heard.append(event)
             return heard
         finally:

@@ -172,6 +172,14 @@ def no_dialog(page: Page) -> None:
         wait_for_idle(page)
 
 
+def dialog_has_focus(page: Page) -> None:
+    """Wait until the dialog that opens has given its button the focus, which it does late.
+
+    Whatever was given the focus before loses it then, and Enter closes the dialog.
+    """
+    expect(page.locator(".jp-Dialog .jp-mod-accept")).to_be_focused(timeout=30_000)
+
+
 def wait_for_idle(page: Page) -> None:
     """Wait until the kernel has nothing to do."""
     page.wait_for_selector('.jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status="idle"]')

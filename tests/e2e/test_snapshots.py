@@ -10,7 +10,14 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from .conftest import write_notebook
-from .lab import code_cells, open_notebook, open_panel, run_cell, running_lab
+from .lab import (
+    code_cells,
+    dialog_has_focus,
+    open_notebook,
+    open_panel,
+    run_cell,
+    running_lab,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -80,6 +87,7 @@ def test_versions_of_data_in_the_panel(browser: Browser, tmp_path: Path) -> None
         price = details.locator(".jp-mlops-snapshot-columns tbody tr", has_text="price").first
         expect(price).to_contain_text("float64", timeout=60_000)
         expect(price.locator("td").nth(1)).to_have_text("40")
+        dialog_has_focus(page)
         city = details.get_by_role("button", name="city")
         city.focus()
         page.keyboard.press("Enter")
@@ -112,6 +120,7 @@ def test_versions_of_data_in_the_panel(browser: Browser, tmp_path: Path) -> None
         expect(pager.get_by_role("status")).to_have_text("1–50 of 118")
         expect(diff.locator(".jp-mlops-snapshot-rows tbody tr")).to_have_count(50)
         shot(page, "diff-light")
+        dialog_has_focus(page)
         next_page = pager.get_by_role("button", name="Next")
         next_page.focus()
         page.keyboard.press("Enter")

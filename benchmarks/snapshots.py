@@ -22,6 +22,7 @@ import gc
 import os
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -303,6 +304,8 @@ class Lance:
         self._library.write_dataset(table, str(self.folder), mode=mode)
 
 
+_SHORT = 200e6  # Bytes of a frame.
+_AGAIN = 9
 RIVALS = {"parquet": Parquet, "dvc": Dvc, "delta": Delta, "lance": Lance}
 Figures = dict[str, dict[str, tuple[float, float]]]
 
@@ -335,6 +338,19 @@ def run(name: str, of: Subject, folder: Path, dvc: str | None) -> bool:
         print(f"{title:23} " + " ".join(cells), flush=True)
 
     step("first write", of.frame)
+    if size <= _SHORT:  # So short that one time alone says little: the median of several stores.
+        times: dict[str, list[float]] = {"ours": [], "parquet": []}
+        for number in range(_AGAIN):
+            for way, taken in times.items():
+                again = folder / f"again-{number}-{way}"
+                again.mkdir()
+                it = type(ways[way])(again, dvc)
+                taken.append(measured(lambda it=it: it.write("first write", of.frame))[1])
+                shutil.rmtree(again)
+        for way, taken in times.items():
+            found["first write"][way] = statistics.median(taken), found["first write"][way][1]
+        said = " ".join(f"{statistics.median(t):8.3f}         " for t in times.values())
+        print(f"{f'median of {_AGAIN}':23} {said}", flush=True)
     for title, edit in edits(of).items():
         step(title, edit())
     ours, parquet = ways["ours"], ways["parquet"]
@@ -372,9 +388,9 @@ def verdicts(found: Figures, size: float, later: float) -> bool:
         ),
         *(
             (
-                f"{title}: a tenth of the stored frame, MB",
+                f"{title}: a tenth of the frame as Parquet stores it, MB",
                 found[title]["ours"][1],
-                first["ours"][1] / 10,
+                first["parquet"][1] / 10,
             )
             for title in ("drop random 1%", "sort")
         ),

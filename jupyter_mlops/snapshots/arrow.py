@@ -143,15 +143,16 @@ def _strings(array: Any, valid: Any, kind: Any) -> Iterator[Any]:
         yield memoryview(data).cast("B")[int(offsets[0]) : int(offsets[-1])]
 
 
-def _pieces(chunked: Any) -> tuple[bytes, bytes, bytes]:
-    """The byte strings of strings in several arrays, of which none is missing."""
-    lengths, data = [], []
+def _pieces(chunked: Any) -> tuple[bytes, list[Any], list[Any]]:
+    """The byte strings, in pieces, of strings in several arrays, of which none is missing."""
+    lengths: list[Any] = []
+    data: list[Any] = []
     for array in chunked.chunks:
         found = _lengths(array, None, array.type)
         lengths.append(found[0])
         if found[1] is not None and (text := array.buffers()[2]) is not None:
             data.append(memoryview(text).cast("B")[int(found[1][0]) : int(found[1][-1])])
-    return b"", b"".join(lengths), b"".join(data)
+    return b"", lengths, data
 
 
 def _lengths(array: Any, valid: Any, kind: Any) -> tuple[Any, Any]:

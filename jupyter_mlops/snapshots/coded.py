@@ -142,16 +142,17 @@ def _floats(numpy: Any, words: Any, item: int) -> Coded | None:
         whole = values.astype("i4")
     # What is no whole number, -0.0 and NaN show here.
     others = whole.astype(values.dtype).view(words.dtype) != words
-    some = bool(others.any())
+    places = numpy.flatnonzero(others)
+    some = len(places) > 0
     if some:
-        missing = words[int(others.argmax())]
-        if not _is_nan(numpy, missing, values.dtype) or ((words == missing) != others).any():
+        missing = words[places[0]]
+        if not _is_nan(numpy, missing, values.dtype) or (words[places] != missing).any():
             return None
-        numpy.copyto(whole, whole[int(others.argmin())], where=others)
+        whole[places] = whole[int(others.argmin())]
         high = int(whole.max())
         if high - int(whole.min()) > _RANGE or high == 2**31 - 1:
             return None
-        numpy.copyto(whole, high + 1, where=others)
+        whole[places] = high + 1
     found = _whole(numpy, words, whole)
     if found is None:
         return None

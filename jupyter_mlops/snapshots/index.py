@@ -301,6 +301,8 @@ class Index:
             self.path, timeout=10.0, isolation_level=None, check_same_thread=False
         )
         try:
+            # A new database need not be on the disk before it holds anything.
+            connection.execute("PRAGMA synchronous = OFF")
             mode = "DELETE" if on_network(self.path.parent) else "WAL"
             connection.execute(f"PRAGMA journal_mode = {mode}")
             # Losing the last changes to a power cut costs a look at some footers.

@@ -28,7 +28,7 @@ LEAF_ROWS = 65_536
 _LEAF = b"mlops-leaf-1\n"
 _NODE = b"mlops-node-1\n"
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
-# Contiguous bytes of one column; whatever has the buffer protocol.
+# Contiguous bytes of one column, whatever has the buffer protocol, or a list of such pieces of it.
 Buffer = Any
 
 # Known only to this process, so that nobody can prepare two contents that look the same.
@@ -157,23 +157,25 @@ def walk(node: Node, tree: BlakeTree | XxhTree, progress: Progress) -> bytes:
 
 
 def _length(part: Buffer) -> int:
+    if isinstance(part, list):
+        return sum(map(_length, part))
     return len(part) if isinstance(part, bytes) else memoryview(part).nbytes
 
 
 def _blake(parts: list[Buffer]) -> bytes:
-    hasher = blake3(_LEAF)
-    for part in parts:
-        hasher.update(_length(part).to_bytes(8, "little"))
-        hasher.update(part)
-    return hasher.digest()
+    return bytes(_hashed(blake3(_LEAF), parts).digest())
 
 
 def _xxh(parts: list[Buffer]) -> bytes:
-    hasher = xxh3_128(_LEAF, seed=_SEED)
+    return bytes(_hashed(xxh3_128(_LEAF, seed=_SEED), parts).digest())
+
+
+def _hashed(hasher: Any, parts: list[Buffer]) -> Any:
     for part in parts:
         hasher.update(_length(part).to_bytes(8, "little"))
-        hasher.update(part)
-    return hasher.digest()
+        for piece in part if isinstance(part, list) else (part,):
+            hasher.update(piece)
+    return hasher
 
 
 def _json(header: dict[str, Any]) -> bytes:

@@ -14,9 +14,13 @@ from .streams import Text
 
 __all__ = ["short_words", "words_of"]
 
+_TABLE = 16_384  # Rows: for fewer the table takes longer than Arrow's.
+
 
 def short_words(lengths: Any, data: Any) -> tuple[Any, Text] | None:
-    """``(codes, distinct strings)``, in the order in which they come first; ``None`` for others.
+    """``(codes, distinct strings)``, in the order of their bytes or of when they came first.
+
+    ``None`` where not all strings are of one such length.
 
     ``lengths`` (32 bits each) and ``data`` are the bytes that ``Text.raw`` gives.
     """
@@ -29,18 +33,34 @@ def short_words(lengths: Any, data: Any) -> tuple[Any, Text] | None:
     if not 0 < width <= 8 or len(data) != rows * width or (sizes != width).any():
         return None
     item = next(n for n in (1, 2, 4, 8) if n >= width)
-    letters = data.reshape(rows, width)
     if item == width:
-        numbers = numpy.ascontiguousarray(letters).view(f"<u{item}").reshape(-1)
+        numbers = numpy.ascontiguousarray(data).view(f"<u{item}")
     else:
-        numbers = letters[:, 0].astype(f"<u{item}")
-        for place in range(1, width):
-            numbers |= letters[:, place].astype(f"<u{item}") << numpy.array(8 * place, f"<u{item}")
-    coded = dictionary_encode(pyarrow.array(numpy.require(numbers, requirements="A")))
-    words = coded.dictionary.to_numpy()
+        # Each string and what comes after it is one number; what comes after it is taken away.
+        padded = numpy.zeros(len(data) + item, "u1")
+        padded[: len(data)] = data
+        numbers = numpy.ndarray((rows,), f"<u{item}", padded, strides=(width,))
+        numbers = numbers & numpy.array((1 << 8 * width) - 1, f"<u{item}")
+    numbers = numpy.require(numbers, requirements="A")
+    if width <= 2 and rows > _TABLE:
+        codes, words = _by_table(numpy, numbers)
+    else:
+        coded = dictionary_encode(pyarrow.array(numbers))
+        codes, words = coded.indices.to_numpy(), coded.dictionary.to_numpy()
     distinct = words.view("u1").reshape(len(words), item)[:, :width]
     offsets = numpy.arange(len(words) + 1, dtype="i8") * width
-    return coded.indices.to_numpy(), Text(offsets, numpy.ascontiguousarray(distinct).reshape(-1))
+    return codes, Text(offsets, numpy.ascontiguousarray(distinct).reshape(-1))
+
+
+def _by_table(numpy: Any, numbers: Any) -> tuple[Any, Any]:
+    """Codes and distinct numbers of few bits, by a table of all that there can be."""
+    size = 1 << 8 * numbers.dtype.itemsize
+    present = numpy.zeros(size, bool)
+    present[numbers] = True
+    words = numpy.flatnonzero(present)
+    ranks = numpy.zeros(size, "<u2")
+    ranks[words] = numpy.arange(len(words))
+    return ranks.take(numbers), words.astype(numbers.dtype)
 
 
 def words_of(array: Any) -> tuple[Any, Text]:

@@ -40,10 +40,10 @@ _MANY = 64  # Hints.
 _AS_LARGE = 4  # Times: what is rare in a short chunk may be common in one that is larger than that.
 _AGREED = 16  # Columns.
 _FAST_MAY_BE = 1.05  # Times as large as what zstd makes.
-_FAST_CODES_MAY_BE = 1.25  # Of codes, which are small already.
+_FAST_CODES_MAY_BE = 1.4  # Of codes, which are small already.
 _CODED_MAY_BE = 1.02  # The same of all that is coded.
 _CODED = "coded "
-_FEW = 32  # Rows for each distinct item.
+_FEW = 16  # Rows for each distinct item.
 _FIXED_WAYS = {"text": "zstd", "sizes": "bits"}
 _ITEM = {2: "u2", 4: "u4", 8: "u8", 16: "c16"}
 

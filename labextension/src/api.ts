@@ -21,6 +21,7 @@ import type {
   ISnapshotDetails,
   ISnapshotDiff,
   ISnapshotRuns,
+  ISnapshotUsage,
   ISnapshots,
   ISentCell,
   IStatus
@@ -124,6 +125,10 @@ export class Api implements IApi {
 
   snapshotRuns(path: string, spec: string): Promise<ISnapshotRuns> {
     return this._get('snapshots/runs', { path, spec });
+  }
+
+  snapshotUsage(path: string): Promise<ISnapshotUsage> {
+    return this._get('snapshots/usage', { path });
   }
 
   snapshotDiff(

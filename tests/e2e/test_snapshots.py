@@ -136,6 +136,18 @@ def test_versions_of_data_in_the_panel(browser: Browser, tmp_path: Path) -> None
         page.keyboard.press("Escape")
         expect(diff).to_have_count(0)
 
+        # What all of it takes.
+        panel.get_by_role("button", name="Space on disk").click()
+        space = page.locator(".jp-Dialog .jp-mlops-snapshotspace")
+        expect(space).to_contain_text("on disk with the index;", timeout=30_000)
+        row = space.locator("tbody tr")
+        expect(row.locator("th")).to_have_text("data/orders.csv")
+        expect(row.locator("td").first).to_have_text("2")
+        dialog_has_focus(page)
+        shot(page, "space-light")
+        page.keyboard.press("Escape")
+        expect(space).to_have_count(0)
+
         # A tag by its form; a removed version comes back.
         second.hover()
         second.locator(".jp-mlops-tag").click()

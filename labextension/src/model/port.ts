@@ -17,6 +17,7 @@ import type {
   ISnapshotDetails,
   ISnapshotDiff,
   ISnapshotRuns,
+  ISnapshotUsage,
   ISnapshots,
   ISentCell,
   IStatus
@@ -62,6 +63,8 @@ export interface IApi {
   snapshot(path: string, spec: string, page: IPage): Promise<ISnapshotDetails>;
   /** The runs that used a version. */
   snapshotRuns(path: string, spec: string): Promise<ISnapshotRuns>;
+  /** What takes how much space on disk. */
+  snapshotUsage(path: string): Promise<ISnapshotUsage>;
   /** What differs between two versions, with a page of rows; `key` names columns as `a,b`. */
   snapshotDiff(
     path: string,

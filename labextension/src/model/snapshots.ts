@@ -1,4 +1,10 @@
-import type { ISnapshot, ISnapshotColumn, ISnapshotName, ISnapshotRow } from './types';
+import type {
+  ISnapshot,
+  ISnapshotColumn,
+  ISnapshotName,
+  ISnapshotRow,
+  ISnapshotUsage
+} from './types';
 import { formatNumber, shorten } from './format';
 
 /** Names that the panel lists; the filter finds the others. */
@@ -161,6 +167,13 @@ export function rowText(row: ISnapshotRow, most = 8): { text: string; more: numb
     text: cells.map(cell => `${cell.column} ${cell.b ?? cell.a ?? ''}`).join(', '),
     more: row.cells.length - cells.length + row.more
   };
+}
+
+/** The names by what removing them would free, then by what they take. */
+export function largestFirst(usage: ISnapshotUsage): ISnapshotUsage['names'] {
+  return [...usage.names].sort(
+    (a, b) => b.own - a.own || b.stored - a.stored || a.name.localeCompare(b.name)
+  );
 }
 
 /** What is wrong with a tag; the server refuses it for the same reasons. */

@@ -27,6 +27,8 @@ export type ISnapshotName = ISnapshots['names'][number];
 export type ISnapshotDetails = Schemas['SnapshotDetails'];
 export type ISnapshotColumn = Schemas['SnapshotColumn'];
 export type ISnapshotRuns = Schemas['SnapshotRuns'];
+/** What takes how much space on disk, in bytes. */
+export type ISnapshotUsage = Schemas['SnapshotUsage'];
 /** What differs between two versions, with one page of rows. */
 export type ISnapshotDiff = Schemas['SnapshotDiff'];
 export type ISnapshotDiffPart = Schemas['SnapshotDiffPart'];

@@ -35,6 +35,7 @@ import {
 } from './parts';
 import { removeSnapshot, tagSnapshot } from './snapshotchanges';
 import { showSnapshotDiff } from './snapshotdiff';
+import { Space } from './snapshotspace';
 
 /** Of those there when the section is first shown, so many start unfolded; so does what is new. */
 const FEW_NAMES = 4;
@@ -143,6 +144,7 @@ function SnapshotsOf(props: ISnapshotsProps & { project: ProjectData }): JSX.Ele
           )}
         </p>
       )}
+      {data.names.length > 0 && <Space api={mlops.api} path={project.path} trans={trans} />}
     </>
   );
 }

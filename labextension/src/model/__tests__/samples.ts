@@ -179,6 +179,14 @@ export class RecordingApi implements IApi {
     chunks: 0
   }));
   snapshotRuns = this._method('snapshotRuns', async () => ({ runs: [], searched: 0 }));
+  snapshotUsage = this._method('snapshotUsage', async () => ({
+    total: 0,
+    dead: 0,
+    unshared: 0,
+    saved: 0,
+    names: [],
+    unreadable: []
+  }));
   snapshotDiff = this._method('snapshotDiff', async (_, a, b, __, page) => ({
     a: snapshot(a, 1),
     b: snapshot(b, 2),

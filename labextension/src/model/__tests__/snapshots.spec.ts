@@ -3,6 +3,7 @@ import {
   distinctText,
   figureText,
   hasMore,
+  largestFirst,
   pagePlace,
   pairOf,
   parseSpec,
@@ -180,4 +181,20 @@ describe('tags', () => {
       expect(tagProblem(tag)).toBeNull();
     }
   });
+});
+
+test('names by what they take alone, then by what they take', () => {
+  const name = (name: string, own: number, stored: number) => ({
+    name,
+    own,
+    stored,
+    versions: 1,
+    raw: stored,
+    saved: 0,
+    automatic: 0
+  });
+  const names = [name('b', 0, 5), name('a', 0, 5), name('c', 0, 9), name('d', 3, 3)];
+  const usage = { total: 9, dead: 0, unshared: 22, saved: 13, names, unreadable: [] };
+  expect(largestFirst(usage).map(row => row.name)).toEqual(['d', 'c', 'a', 'b']);
+  expect(names[0].name).toBe('b'); // What the server said is left as it is.
 });

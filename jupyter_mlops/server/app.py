@@ -14,8 +14,8 @@ from traitlets import Float, Integer
 from .agents import Agents
 from .comparisons import Comparisons
 from .feed import SCHEMA_ID, ChangeFeed
+from .jobs import Job, Jobs
 from .notebook_paths import CONTENTS_EVENTS, KERNEL_EVENTS, NotebookPaths
-from .promotions import Job, Jobs
 from .routes import routes
 
 __all__ = ["MlopsApp"]
@@ -36,7 +36,7 @@ class MlopsApp(ExtensionApp):
     agent_timeout = Float(
         150.0, min=1.0, help="Seconds to wait for one operation of a project's agent."
     ).tag(config=True)
-    max_jobs = Integer(2, min=1, help="Promotions that run at once; more of them wait.").tag(
+    max_jobs = Integer(2, min=1, help="Promotions and runs at once; more of them wait.").tag(
         config=True
     )
     project_depth = Integer(

@@ -153,6 +153,11 @@ OPERATIONS: tuple[Operation, ...] = (
         "read", "mlops:pipelines", "Pipelines", query="path", errors=(400,),
     ),
     Operation(
+        "post", "pipelines/runs", "Run a pipeline headless with these parameters",
+        "execute", "mlops:pipelines", "Job", body="NewPipelineRun", status=202,
+        errors=(400, 404, 409),
+    ),
+    Operation(
         "get", "schedules", "Schedules with their next and last firing",
         "read", "mlops:schedules", "Schedules", query="path", errors=(400,),
     ),

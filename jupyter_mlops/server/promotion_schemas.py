@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .shapes import BOOLEAN, FREE, INTEGER, METRICS, NUMBER, STRING, STRINGS, TEXT, Schema
+from .shapes import BOOLEAN, FREE, INTEGER, METRICS, NUMBER, PATH, STRING, STRINGS, TEXT, Schema
 from .shapes import list_of as _list
 from .shapes import object_of as _object
 
@@ -59,6 +59,18 @@ _DECIDED: dict[str, Schema] = {
 }
 
 PROMOTION_BODIES: dict[str, Schema] = {
+    "NewPipelineRun": _object(
+        {
+            "path": PATH,
+            "pipeline": _NAME,
+            "parameters": {
+                "type": "object",
+                "maxProperties": 1000,
+                "description": "Values by name; a text is read by the parameter's type.",
+            },
+        },
+        optional=("parameters",),
+    ),
     "NewPlan": _object(_ASKED, optional=tuple(name for name in _ASKED if name != "path")),
     "NewPromotion": _object(
         _ASKED | _DECIDED, optional=tuple(n for n in (*_ASKED, *_DECIDED) if n != "path")

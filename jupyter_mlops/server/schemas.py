@@ -283,7 +283,7 @@ COMPONENTS: dict[str, Schema] = BODIES | {
             "job": _object(
                 {
                     "id": STRING,
-                    "kind": {"enum": ["promotion"]},
+                    "kind": {"enum": ["promotion", "run"]},
                     "state": {"enum": ["running", "done", "failed"]},
                     "message": STRING,
                     "result": _or_null(FREE),

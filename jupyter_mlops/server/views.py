@@ -13,8 +13,8 @@ from ..model.registry import ModelVersion, RegisteredModel, RunSummary, key_metr
 from ..model.schedule import Schedule
 from ..tracking import RunDetails, details_dict
 from .answers import error_json, redact
+from .jobs import Job
 from .paths import contents_path
-from .promotions import Job
 from .schemas import COMPONENTS
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import type {
   IRegisteredModel,
   IRun,
   IRunSummary,
+  IPipelines,
   ISchedules,
   ISnapshotChange,
   ISnapshotDetails,
@@ -160,6 +161,19 @@ export class Api implements IApi {
   async restoreSnapshot(path: string, name: string, version: number): Promise<void> {
     const body: Schemas['SnapshotPlace'] = { path, name, version };
     await this._send('POST', 'snapshots/restore', body);
+  }
+
+  pipelines(path: string): Promise<IPipelines> {
+    return this._get('pipelines', { path });
+  }
+
+  async runPipeline(
+    path: string,
+    pipeline: string,
+    parameters: Record<string, unknown>
+  ): Promise<IJob> {
+    const body = { path, pipeline, parameters };
+    return (await this._send<Schemas['Job']>('POST', 'pipelines/runs', body)).job;
   }
 
   schedules(path: string): Promise<ISchedules> {

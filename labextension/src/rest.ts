@@ -17,6 +17,13 @@ export interface components {
         count: number | null;
       }[];
     };
+    NewPipelineRun: {
+      /** @description Contents path of the active notebook or folder: its project is meant. */
+      path: string;
+      pipeline: string;
+      /** @description Values by name; a text is read by the parameter's type. */
+      parameters?: Record<string, unknown>;
+    };
     NewPlan: {
       /** @description Contents path of the notebook. */
       path: string;
@@ -831,7 +838,7 @@ export interface components {
       job: {
         id: string;
         /** @enum {unknown} */
-        kind: 'promotion';
+        kind: 'promotion' | 'run';
         /** @enum {unknown} */
         state: 'running' | 'done' | 'failed';
         message: string;

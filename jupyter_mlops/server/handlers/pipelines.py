@@ -1,4 +1,4 @@
-"""``pipelines``: what was promoted."""
+"""``pipelines``: what was promoted, and running it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from tornado import web
 
 from ... import pipelines
-from ...errors import ProjectError
+from ...errors import NotFoundError, ProjectError
 from ...model.pipeline import Pipeline
 from ...project import Project
-from ..views import broken_json, pipeline_json
+from ..views import broken_json, job_json, pipeline_json
 from .base import MlopsHandler, authorized
 
 __all__ = ["ROUTES"]
@@ -34,6 +34,32 @@ class PipelinesHandler(MlopsHandler):
         await self.answer(partial(_pipelines, project, self.root_folder))
 
 
+class PipelineRunsHandler(MlopsHandler):
+    """Running a pipeline."""
+
+    @web.authenticated
+    @authorized("execute", "mlops:pipelines")
+    async def post(self) -> None:
+        """Start a run; answer its ``Job``.  What does not fit is said before anything starts."""
+        body = self.body("NewPipelineRun")
+        project = await self.project(body["path"])
+        given = body.get("parameters", {})
+        pipeline = await self.read(partial(_checked, project, body["pipeline"], given))
+        job = self.mlops.jobs.run(project, pipeline, given)
+        await self.answer(partial(job_json, job), status=202)
+
+
+def _checked(project: Project, name: str, given: dict[str, Any]) -> Pipeline:
+    # By name alone: a path could lead out of the project.
+    found = [p for p in pipelines.scan_pipelines(project) if p.name == name]
+    for pipeline in found:
+        if isinstance(pipeline, Pipeline):
+            pipelines.check_pipeline_parameters(pipeline, given)
+            return pipeline
+        raise pipeline.error
+    raise NotFoundError(f"there is no pipeline {name!r} in {project.name}", name=name)
+
+
 def _pipelines(project: Project | None, root: Path) -> dict[str, Any]:
     found = [] if project is None else pipelines.scan_pipelines(project)
     return {
@@ -42,4 +68,4 @@ def _pipelines(project: Project | None, root: Path) -> dict[str, Any]:
     }
 
 
-ROUTES = [(r"pipelines", PipelinesHandler)]
+ROUTES = [(r"pipelines", PipelinesHandler), (r"pipelines/runs", PipelineRunsHandler)]

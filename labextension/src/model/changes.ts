@@ -28,13 +28,15 @@ export function parseChange(event: Readonly<Record<string, unknown>>): IChange |
 }
 
 /** What of a project's panel a change makes stale. */
-export type Part = 'status' | 'models' | 'runs' | 'snapshots' | 'schedules' | 'deployments';
+export type Part =
+  'status' | 'models' | 'runs' | 'snapshots' | 'pipelines' | 'schedules' | 'deployments';
 
 export const PARTS: readonly Part[] = [
   'status',
   'models',
   'runs',
   'snapshots',
+  'pipelines',
   'schedules',
   'deployments'
 ];
@@ -48,8 +50,9 @@ export function partsOf(change: IChange): Part[] {
       // A run's row says which version it became.
       return ['models', 'runs', 'status'];
     case 'schedule':
-    case 'pipeline':
       return ['schedules'];
+    case 'pipeline':
+      return ['pipelines', 'schedules'];
     case 'snapshot':
       return ['snapshots'];
     case 'deployment':

@@ -12,6 +12,7 @@ import type {
   IRegisteredModel,
   IRun,
   IRunSummary,
+  IPipelines,
   ISchedules,
   ISnapshotChange,
   ISnapshotDetails,
@@ -77,6 +78,9 @@ export interface IApi {
   untagSnapshot(path: string, name: string, tag: string): Promise<ISnapshotChange>;
   removeSnapshot(path: string, name: string, version: number): Promise<void>;
   restoreSnapshot(path: string, name: string, version: number): Promise<void>;
+  pipelines(path: string): Promise<IPipelines>;
+  /** Run a pipeline headless; a text is read by the parameter's type. */
+  runPipeline(path: string, pipeline: string, parameters: Record<string, unknown>): Promise<IJob>;
   schedules(path: string): Promise<ISchedules>;
   deployments(path: string): Promise<IDeployment[]>;
   stopDeployment(path: string, id: string): Promise<void>;

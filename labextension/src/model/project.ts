@@ -1,5 +1,6 @@
 import type {
   IDeployment,
+  IPipelines,
   IRegisteredModel,
   IRunSummary,
   ISchedules,
@@ -28,6 +29,7 @@ export class ProjectData {
     this.models = new Resource(() => api.models(this.path));
     this.runs = new Resource(() => api.runs(this.path, SHOWN_RUNS));
     this.snapshots = new Resource(() => api.snapshots(this.path, this._wanted));
+    this.pipelines = new Resource(() => api.pipelines(this.path));
     this.schedules = new Resource(() => api.schedules(this.path));
     this.deployments = new Resource(() => api.deployments(this.path));
   }
@@ -36,6 +38,7 @@ export class ProjectData {
   readonly models: Resource<IRegisteredModel[]>;
   readonly runs: Resource<IRunSummary[]>;
   readonly snapshots: Resource<ISnapshots>;
+  readonly pipelines: Resource<IPipelines>;
   readonly schedules: Resource<ISchedules>;
   readonly deployments: Resource<IDeployment[]>;
 

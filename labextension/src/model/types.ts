@@ -17,6 +17,10 @@ export type IRunSummary = Schemas['Run'];
 /** A run with everything known of it and the model versions that were made from it. */
 export type IRun = Schemas['RunDetail'];
 export type ISchedules = Schemas['Schedules'];
+/** The project's pipelines, and the folders of those whose files are not valid. */
+export type IPipelines = Schemas['Pipelines'];
+export type IPipeline = IPipelines['pipelines'][number];
+export type IParameter = IPipeline['parameters'][number];
 export type ISchedule = ISchedules['schedules'][number];
 export type IDeployment = Schemas['Deployment'];
 /** One version of a snapshot. */

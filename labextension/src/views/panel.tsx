@@ -16,13 +16,14 @@ import { Header } from './header';
 import { useStore } from './hooks';
 import { Models } from './models';
 import { Guard } from './parts';
+import { Pipelines } from './pipelines';
 import { Runs } from './runs';
 import { Schedules } from './schedules';
 import { Snapshots } from './snapshots';
 import { Whole } from './whole';
 
 /** Height of the sections to one another, while all are open. */
-const SIZES = [5, 4, 4, 2, 2];
+const SIZES = [5, 4, 4, 2, 2, 2];
 
 /** What of the panel a command asked to see. */
 class Revealed<T extends object> extends Emitter {
@@ -105,6 +106,11 @@ export class MLopsPanel extends SidePanel {
       trans.__('Snapshots'),
       'jp-mlops-section-snapshots',
       <Snapshots mlops={mlops} memory={memory} actions={options.snapshotActions} trans={trans} />
+    );
+    section(
+      trans.__('Pipelines'),
+      'jp-mlops-section-pipelines',
+      <Pipelines mlops={mlops} trans={trans} />
     );
     section(
       trans.__('Schedules'),

@@ -30,7 +30,7 @@ describe('partsOf', () => {
     ['run', ['runs', 'status']],
     ['model', ['models', 'runs', 'status']],
     ['schedule', ['schedules']],
-    ['pipeline', ['schedules']],
+    ['pipeline', ['pipelines', 'schedules']],
     ['snapshot', ['snapshots']],
     ['deployment', ['deployments']],
     ['sync', ['status', 'models', 'runs']],

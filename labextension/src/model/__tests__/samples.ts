@@ -209,6 +209,15 @@ export class RecordingApi implements IApi {
   removeSnapshot = this._method('removeSnapshot', async () => undefined);
   restoreSnapshot = this._method('restoreSnapshot', async () => undefined);
   schedules = this._method('schedules', async () => ({ schedules: [], agent_running: true }));
+  pipelines = this._method('pipelines', async () => ({ pipelines: [], broken: [] }));
+  runPipeline = this._method('runPipeline', async () => ({
+    id: '01J00000000000000000000000',
+    kind: 'run' as const,
+    state: 'done' as const,
+    message: 'It has run.',
+    result: null,
+    error: null
+  }));
   deployments = this._method('deployments', async () => []);
   stopDeployment = this._method('stopDeployment', async () => undefined);
   plan = this._method('plan', async () => {

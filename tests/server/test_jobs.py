@@ -15,8 +15,8 @@ import pytest
 
 from jupyter_mlops.errors import ConflictError, NotFoundError
 from jupyter_mlops.project import Project, open_project
-from jupyter_mlops.server import promotions
-from jupyter_mlops.server.promotions import Job, Jobs
+from jupyter_mlops.server import jobs as job_module
+from jupyter_mlops.server.jobs import Job, Jobs
 
 from ..promotion.test_promote import record, write
 from .conftest import Server, running_server, until
@@ -121,7 +121,7 @@ def test_only_so_many_run_at_once_and_one_a_notebook(project: Project, tmp_path:
 def test_the_whole_process_group_ends_with_the_server(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(promotions, "_STEPS", ((signal.SIGINT, 0.2), (signal.SIGTERM, 0.2)))
+    monkeypatch.setattr(job_module, "_STEPS", ((signal.SIGINT, 0.2), (signal.SIGTERM, 0.2)))
     note = tmp_path / "pids"
     code = (
         "import subprocess, sys, os, time, signal\n"

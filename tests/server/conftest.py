@@ -215,3 +215,17 @@ def place(server: Server, request: pytest.FixtureRequest) -> Path:
     folder.mkdir()
     (folder / "pyproject.toml").write_text("")
     return folder
+
+
+def job_ended(server: Server, answer: Any, kind: str) -> dict[str, Any]:
+    """The job that an answer says was started, when it has ended."""
+    assert answer.status == 202, answer.text
+    job = answer.data["job"]
+    assert (job["kind"], job["state"]) == (kind, "running")
+
+    def done() -> Any:
+        found = server.get(f"jobs/{job['id']}").data["job"]
+        return found if found["state"] != "running" else None
+
+    ended: dict[str, Any] = until(done, 120)
+    return ended

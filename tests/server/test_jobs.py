@@ -19,7 +19,7 @@ from jupyter_mlops.server import jobs as job_module
 from jupyter_mlops.server.jobs import Job, Jobs
 
 from ..promotion.test_promote import record, write
-from .conftest import Server, running_server, until
+from .conftest import Server, job_ended, running_server, until
 
 SLEEP = "import time; time.sleep(600)"
 
@@ -157,16 +157,7 @@ def test_jobs_that_ended_long_ago_are_forgotten(project: Project) -> None:
 def promoted(server: Server, path: str, **body: Any) -> dict[str, Any]:
     """Promote over the API, and return the job when it has ended."""
     answer = server.post("promotions", path=path, **body)
-    assert answer.status == 202, answer.text
-    job = answer.data["job"]
-    assert (job["kind"], job["state"]) == ("promotion", "running")
-
-    def done() -> Any:
-        found = server.get(f"jobs/{job['id']}").data["job"]
-        return found if found["state"] != "running" else None
-
-    ended: dict[str, Any] = until(done, 120)
-    return ended
+    return job_ended(server, answer, "promotion")
 
 
 def test_a_tracked_notebook_is_promoted(server: Server, place: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_mlops.project import open_project
 
-from .conftest import Server, until
+from .conftest import Server, job_ended
 
 PIPELINE = """\
 name: halves
@@ -42,16 +42,7 @@ def ran(server: Server, place: Path, **parameters: Any) -> dict[str, Any]:
     """Run it, and return the job when it has ended."""
     body = {"path": place.name, "pipeline": "halves", "parameters": parameters}
     answer = server.ask("POST", "pipelines/runs", body)
-    assert answer.status == 202, answer.text
-    job = answer.data["job"]
-    assert (job["kind"], job["state"]) == ("run", "running")
-
-    def done() -> Any:
-        found = server.get(f"jobs/{job['id']}").data["job"]
-        return found if found["state"] != "running" else None
-
-    ended: dict[str, Any] = until(done, 120)
-    return ended
+    return job_ended(server, answer, "run")
 
 
 def test_a_pipeline_is_run_with_parameters(server: Server, halves: Path) -> None:

@@ -51,13 +51,13 @@ class PipelineRunsHandler(MlopsHandler):
 
 def _checked(project: Project, name: str, given: dict[str, Any]) -> Pipeline:
     # By name alone: a path could lead out of the project.
-    found = [p for p in pipelines.scan_pipelines(project) if p.name == name]
-    for pipeline in found:
-        if isinstance(pipeline, Pipeline):
-            pipelines.check_pipeline_parameters(pipeline, given)
-            return pipeline
-        raise pipeline.error
-    raise NotFoundError(f"there is no pipeline {name!r} in {project.name}", name=name)
+    found = next((p for p in pipelines.scan_pipelines(project) if p.name == name), None)
+    if found is None:
+        raise NotFoundError(f"there is no pipeline {name!r} in {project.name}", name=name)
+    if not isinstance(found, Pipeline):
+        raise found.error
+    pipelines.check_pipeline_parameters(found, given)
+    return found
 
 
 def _pipelines(project: Project | None, root: Path) -> dict[str, Any]:
